@@ -1,0 +1,267 @@
+//! What carries frames: the traits every engine implements.
+//!
+//! ```text
+//!  client                                   server
+//!  Uplink   ── send ──────────────────────▶ Hub::collect
+//!  Downlink ◀───────────────────── publish ─ Hub
+//!           ── subscribe / unsubscribe ────▶ Hub::subscription
+//! ```
+//!
+//! An engine moves bytes and matches topics by prefix, nothing else. Numbering, windows, repair and
+//! the barrier are in [`delivery`](crate::delivery), the same for every engine.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub mod memory;
+#[cfg(feature = "zmq")]
+pub mod zmq;
+
+/// One message as an engine carries it. Cloning shares the bytes.
+#[derive(Clone)]
+pub struct Frame(Carrier);
+
+#[derive(Clone)]
+enum Carrier {
+    Bytes(Bytes),
+    #[cfg(feature = "zmq")]
+    Zmq(zmq::SharedMessage),
+}
+
+impl Frame {
+    /// Takes over `bytes` without copying them.
+    pub fn new(bytes: impl Into<Bytes>) -> Frame {
+        Frame(Carrier::Bytes(bytes.into()))
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Carrier::Bytes(bytes) => bytes,
+            #[cfg(feature = "zmq")]
+            Carrier::Zmq(message) => message,
+        }
+    }
+}
+
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Frame({} bytes)", self.len())
+    }
+}
+
+/// Where a client or a server meets the others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Addresses {
+    /// Where the server takes events in (its PULL).
+    pub emit: String,
+    /// Where the server hands events out (its XPUB).
+    pub reg: String,
+}
+
+/// Opens the client's and the server's ends. One value serves any number of clients and servers.
+pub trait Engine: Send + Sync {
+    /// Opens the two ends of a client. Nothing needs to listen yet: the ends connect by themselves
+    /// as soon as a server is there, and again after every break.
+    ///
+    /// # Errors
+    /// [`EngineError`] if an address cannot be used at all.
+    fn connect(&self, to: &Addresses) -> Result<(Box<dyn Uplink>, Box<dyn Downlink>), EngineError>;
+
+    /// Opens the server's end. `welcome` is sent to every connection first, before anything else
+    /// that it subscribed to.
+    ///
+    /// # Errors
+    /// [`EngineError::InUse`] if somebody else serves there, other kinds if the address cannot be used.
+    fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError>;
+}
+
+/// The client's way to the server.
+///
+/// It accepts whatever it is given: how much may be on its way at once is decided by the window of
+/// the sender, which counts bytes and not messages.
+pub trait Uplink: Send {
+    /// Queues `frame` for the server. Never waits.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the uplink is closed for good.
+    fn send(&mut self, frame: &Frame) -> Result<(), EngineError>;
+
+    /// Throws away what is queued and connects anew, so that no backlog overtakes a repair.
+    ///
+    /// # Errors
+    /// [`EngineError`] if no new connection can be opened at all.
+    fn reset(&mut self) -> Result<(), EngineError>;
+}
+
+/// The client's way from the server.
+pub trait Downlink: Send {
+    /// Asks for every message that begins with `topic`.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the downlink is closed for good.
+    fn subscribe(&mut self, topic: &[u8]) -> Result<(), EngineError>;
+
+    /// Takes one [`subscribe`](Downlink::subscribe) of `topic` back.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the downlink is closed for good.
+    fn unsubscribe(&mut self, topic: &[u8]) -> Result<(), EngineError>;
+
+    /// The next arrival, or `None` when `limit` has passed or the [waker](Downlink::waker) was
+    /// called. With `limit` zero it looks and does not wait.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the downlink is closed for good.
+    fn receive(&mut self, limit: Duration) -> Result<Option<Arrival>, EngineError>;
+
+    /// Makes a [`receive`](Downlink::receive) that waits, or the next one, return at once.
+    fn waker(&self) -> Waker;
+}
+
+/// What a [`Downlink`] hands over.
+#[derive(Debug)]
+pub enum Arrival {
+    /// One message. A message of two parts (a replayed frame behind its control topic) carries the
+    /// second as `body`.
+    Message {
+        /// The first part.
+        head: Frame,
+        /// The second part, if there is one.
+        body: Option<Frame>,
+    },
+    /// The connection broke. The next one is announced by the server's welcome.
+    Disconnected,
+}
+
+/// The server's end.
+pub trait Hub: Send {
+    /// The next message a client sent, if one is there.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub is closed for good.
+    fn collect(&mut self) -> Result<Option<Frame>, EngineError>;
+
+    /// The next change of subscriptions, if there is one. Subscriptions of one connection come in
+    /// the order in which they were made; each is told, also when another client had the same before.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub is closed for good.
+    fn subscription(&mut self) -> Result<Option<Subscription>, EngineError>;
+
+    /// Sends `head` (and `body` as a second part of the same message) to every client with a
+    /// subscription that `head` begins with: to all of them, or, when the queue of one is full, to
+    /// none. Waits at most `limit` for room.
+    ///
+    /// # Errors
+    /// [`PublishError::Full`] when there was no room, [`PublishError::Engine`] if the hub is closed.
+    fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError>;
+
+    /// Waits until there is something to collect or a subscription to take, the
+    /// [waker](Hub::waker) is called, or `limit` has passed.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub is closed for good.
+    fn wait(&mut self, limit: Duration) -> Result<(), EngineError>;
+
+    /// Ends the connection over which a [`Subscription`] came. The client finds out and connects
+    /// again; what is queued for it is dropped. Does nothing if that connection is gone.
+    fn disconnect(&mut self, peer: Peer);
+
+    /// Makes a [`wait`](Hub::wait), or the next one, return at once.
+    fn waker(&self) -> Waker;
+
+    /// The addresses clients connect to, with port 0 and `*` replaced by what was taken.
+    fn addresses(&self) -> Addresses;
+}
+
+/// One subscription that was made or taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Made (`true`) or taken back (`false`).
+    pub on: bool,
+    /// The first bytes of the messages meant.
+    pub topic: Vec<u8>,
+    /// The connection it came over, where the engine knows.
+    pub peer: Option<Peer>,
+}
+
+/// Names a connection of a [`Hub`] while it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer(pub u64);
+
+/// Interrupts whoever waits at an engine's end. Cheap to clone, callable from any thread.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// A waker that calls `wake`, which must not block.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Waker {
+        Waker(Arc::new(wake))
+    }
+
+    /// Interrupts.
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waker")
+    }
+}
+
+/// Why an engine cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The address is not one this engine understands.
+    #[error("address `{address}` cannot be used: {why}")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it, and what is allowed.
+        why: String,
+    },
+    /// Somebody else serves at the address.
+    #[error("`{address}` is in use by a program that is not an events server of this user")]
+    InUse {
+        /// What was given.
+        address: String,
+    },
+    /// Another server of ours holds the address.
+    #[error("another events server is serving at `{address}`")]
+    Served {
+        /// What was given.
+        address: String,
+    },
+    /// The operating system or the library below refused.
+    #[error("{action} failed")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The end was closed, or its context is gone.
+    #[error("the connection is closed")]
+    Closed,
+}
+
+/// Why a message was not published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The queue of at least one subscriber is full; nobody got the message.
+    #[error("the queue of a subscriber is full")]
+    Full,
+    /// The hub cannot be used any more.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
