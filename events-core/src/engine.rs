@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::error::Error;
+
 pub mod memory;
 #[cfg(feature = "zmq")]
 pub mod zmq;
@@ -65,6 +67,9 @@ pub struct Addresses {
     pub reg: String,
 }
 
+/// The two ends of a client.
+pub type ClientEnds = (Box<dyn Uplink>, Box<dyn Downlink>);
+
 /// Opens the client's and the server's ends. One value serves any number of clients and servers.
 pub trait Engine: Send + Sync {
     /// Opens the two ends of a client. Nothing needs to listen yet: the ends connect by themselves
@@ -72,7 +77,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// [`EngineError`] if an address cannot be used at all.
-    fn connect(&self, to: &Addresses) -> Result<(Box<dyn Uplink>, Box<dyn Downlink>), EngineError>;
+    fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError>;
 
     /// Opens the server's end. `welcome` is sent to every connection first, before anything else
     /// that it subscribed to.
@@ -138,6 +143,8 @@ pub enum Arrival {
     },
     /// The connection broke. The next one is announced by the server's welcome.
     Disconnected,
+    /// Nobody listens at the address yet. Told once, until there was a connection.
+    Unreachable,
 }
 
 /// The server's end.
@@ -265,3 +272,22 @@ pub enum PublishError {
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
+
+/// The engine of these addresses, chosen by their scheme.
+///
+/// # Errors
+/// [`Error::Scheme`] if no engine of this build serves it.
+pub fn of(addresses: &Addresses) -> Result<Arc<dyn Engine>, Error> {
+    let scheme = |address: &str| address.split_once("://").map(|(scheme, _)| scheme.to_owned());
+    match scheme(&addresses.emit).as_deref() {
+        Some("memory") => Ok(memory::shared()),
+        #[cfg(feature = "zmq")]
+        Some("ipc" | "tcp" | "inproc") => Ok(zmq::shared()),
+        _ => Err(Error::Scheme { address: addresses.emit.clone(), allowed: ALLOWED.to_owned() }),
+    }
+}
+
+#[cfg(feature = "zmq")]
+const ALLOWED: &str = "ipc://PATH, tcp://HOST:PORT, inproc://NAME and memory://NAME";
+#[cfg(not(feature = "zmq"))]
+const ALLOWED: &str = "memory://NAME (this build has no feature `zmq`)";

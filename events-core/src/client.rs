@@ -1,0 +1,686 @@
+//! A client: emits events and calls the handlers of those that it registered for.
+//!
+//! ```text
+//!  caller's threads            uplink thread          downlink thread              handler thread
+//!  emit ─▶ Outbox ────────────▶ (bursts) ─▶ server ─▶ Reader ─▶ Subscriber ─▶ Inbox ─▶ Dispatcher ─▶ handlers
+//! ```
+//!
+//! [`Client`] is a handle that many may hold; when the last is dropped, what was emitted is flushed
+//! and the threads end.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use self::inbox::{Inbox, Item, Watch};
+use self::outbox::{Outbox, Patience};
+use crate::counters::{ClientStats, Counters, Limiter};
+use crate::delivery::Limits;
+use crate::delivery::publisher::Kind;
+use crate::delivery::subscriber::Interest;
+use crate::dispatch::{Addition, RawEvent};
+use crate::engine::{Addresses, Engine, Waker, memory};
+use crate::error::{Connection, Error, Lagged};
+use crate::event::{Catalog, Event, PutError, Receive};
+use crate::received::Received;
+use crate::registration::{Registration, Slot};
+use crate::server::Server;
+use crate::{engine, lock, random_id};
+
+mod downlink;
+mod handlers;
+mod inbox;
+mod on;
+mod outbox;
+mod subscription;
+
+pub use on::On;
+pub use subscription::Subscription;
+
+/// How a client behaves. The defaults suit programs of one user on one machine.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ClientOptions {
+    /// How long `emit` waits for room before it says [`Error::Backpressure`]. Default: 5 s.
+    pub emit_limit: Duration,
+    /// How long dropping the last handle waits for what was emitted. Default: 2 s.
+    pub drop_limit: Duration,
+    /// How long `register` waits for the server's word when a server is there. Default: 5 s.
+    pub register_limit: Duration,
+    /// What happens while handlers are slower than events come.
+    pub when_slow: WhenSlow,
+    /// Bytes of events that wait for handlers before [`when_slow`](ClientOptions::when_slow) applies.
+    /// Default: 4 MiB.
+    pub inbox: usize,
+    /// Windows, queues and times of the delivery.
+    pub limits: Limits,
+    engine: Option<Arc<dyn Engine>>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions {
+            emit_limit: Duration::from_secs(5),
+            drop_limit: Duration::from_secs(2),
+            register_limit: Duration::from_secs(5),
+            when_slow: WhenSlow::Wait,
+            inbox: 4 << 20,
+            limits: Limits::default(),
+            engine: None,
+        }
+    }
+}
+
+impl ClientOptions {
+    /// Uses this engine whatever the addresses say.
+    #[must_use]
+    pub fn engine(mut self, engine: Arc<dyn Engine>) -> ClientOptions {
+        self.engine = Some(engine);
+        self
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientOptions").field("when_slow", &self.when_slow).finish_non_exhaustive()
+    }
+}
+
+/// What a client does while its handlers are slower than events come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenSlow {
+    /// Holds the emitters to its pace, as long as its handlers move on.
+    #[default]
+    Wait,
+    /// Misses events, counts them and tells the gap handlers, and holds nobody up.
+    Skip,
+}
+
+/// A client of an events server. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+/// Closes the client when the last clone is gone.
+struct Handle {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// A server that lives as long as this client: see [`Client::in_memory`].
+    server: Option<Server>,
+}
+
+impl Client {
+    /// A client of the server at these addresses. It connects by itself, now or as soon as the server
+    /// is there.
+    ///
+    /// # Errors
+    /// [`Error::Scheme`] or [`Error::Engine`] if the addresses cannot be used.
+    pub fn connect(emit_addr: &str, reg_addr: &str) -> Result<Client, Error> {
+        Client::with_options(emit_addr, reg_addr, ClientOptions::default())
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// [`Error::Scheme`] or [`Error::Engine`] if the addresses cannot be used.
+    pub fn with_options(emit_addr: &str, reg_addr: &str, options: ClientOptions) -> Result<Client, Error> {
+        let addresses = Addresses { emit: emit_addr.to_owned(), reg: reg_addr.to_owned() };
+        Client::open(&addresses, options, None)
+    }
+
+    /// A client with a server of its own in memory, for tests of programs that use events: whatever it
+    /// emits comes back to its own handlers, and reaches nobody else.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if threads cannot be started.
+    pub fn in_memory() -> Result<Client, Error> {
+        let engine: Arc<dyn Engine> = Arc::new(memory::MemoryEngine::new());
+        let addresses = Addresses { emit: "memory://emit".to_owned(), reg: "memory://reg".to_owned() };
+        let server = Server::start_on(&engine, &addresses)?;
+        Client::open(&addresses, ClientOptions::default().engine(engine), Some(server))
+    }
+
+    fn open(addresses: &Addresses, options: ClientOptions, server: Option<Server>) -> Result<Client, Error> {
+        let engine = match &options.engine {
+            Some(engine) => engine.clone(),
+            None => engine::of(addresses)?,
+        };
+        let (uplink, downlink) = engine.connect(addresses)?;
+        let id = random_id();
+        let shared = Arc::new_cyclic(|this: &Weak<Shared>| Shared {
+            this: this.clone(),
+            id,
+            outbox: Outbox::new(id, options.limits, uplink),
+            inbox: Inbox::default(),
+            commands: Mutex::default(),
+            waker: downlink.waker(),
+            reader: Mutex::new(None),
+            registry: Mutex::default(),
+            changed: Condvar::new(),
+            shapes: Mutex::default(),
+            shape_came: Condvar::new(),
+            enabled: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
+            starving: AtomicBool::new(false),
+            handler_waits: AtomicBool::new(false),
+            current: AtomicU64::new(0),
+            counters: Counters::default(),
+            limiter: Limiter::default(),
+            options,
+        });
+        let reader = downlink::Reader::new(shared.clone(), downlink);
+        let downlink = spawn("events-downlink", move || reader.run())?;
+        *lock(&shared.reader) = Some(downlink.thread().clone());
+        let uplink = spawn("events-uplink", {
+            let shared = shared.clone();
+            move || shared.outbox.run()
+        })?;
+        let handlers = spawn("events-handlers", {
+            let shared = shared.clone();
+            move || handlers::run(&shared)
+        })?;
+        let threads = Mutex::new(vec![downlink, uplink, handlers]);
+        Ok(Client { handle: Arc::new(Handle { shared, threads, server }) })
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// The id of this client as a publisher: random, and the same in all events it emits.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.shared().id
+    }
+
+    /// Emits an event. Waits for room up to the client's limit; what it accepts is delivered or, if the
+    /// client must give up on it, counted.
+    ///
+    /// # Errors
+    /// [`Error::Backpressure`] if there was no room, [`Error::Put`] or [`Error::TooLarge`] if the payload
+    /// cannot be sent, [`Error::Closed`]. In each case nothing was emitted.
+    pub fn emit<E: Event>(&self, event: E) -> Result<(), Error> {
+        let shared = self.shared();
+        if !shared.is_enabled() {
+            return Ok(());
+        }
+        shared.emit(&event, shared.patience())
+    }
+
+    /// Emits an event if there is room at once.
+    ///
+    /// # Errors
+    /// As [`emit`](Client::emit), which see.
+    pub fn try_emit<E: Event>(&self, event: E) -> Result<(), Error> {
+        let shared = self.shared();
+        if !shared.is_enabled() {
+            return Ok(());
+        }
+        shared.emit(&event, Patience::None)
+    }
+
+    /// Emits an event whose type is known only at run time: its payload is MessagePack already.
+    ///
+    /// # Errors
+    /// As [`emit`](Client::emit), which see.
+    pub fn emit_raw(&self, kind: Kind<'_>, payload: &[u8]) -> Result<(), Error> {
+        let shared = self.shared();
+        if !shared.is_enabled() {
+            return Ok(());
+        }
+        shared.emit_with(kind, shared.patience(), &mut |out| {
+            out.extend_from_slice(payload);
+            Ok(())
+        })
+    }
+
+    /// Calls `handler` for each event `E` from now on. Returns when the server has the subscription, so
+    /// that an event emitted after that, by anyone, arrives; at once if no server is there yet, and
+    /// inside a handler: the registration is then pending and becomes active by itself.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn register<E: Receive>(
+        &self,
+        handler: impl FnMut(&Received<E>) + Send + 'static,
+    ) -> Result<Registration, Error> {
+        self.on::<E>().handle(handler)
+    }
+
+    /// Begins a registration with a uid, for one event only, or in place of another.
+    #[must_use]
+    pub fn on<E: Receive>(&self) -> On<'_, E> {
+        On::new(self.shared())
+    }
+
+    /// Calls `handler` for each event of the catalog `A`, and with its `Unknown` for each other event.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn register_any<A: Catalog>(
+        &self,
+        handler: impl FnMut(&Received<A>) + Send + 'static,
+    ) -> Result<Registration, Error> {
+        let shared = self.shared();
+        shared.register(None, on::Choice::default(), |slot| Addition::any::<A>(slot, Box::new(handler)))
+    }
+
+    /// Calls `handler` for the event `name` (`None`: for all events) with the payload as it came.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn register_raw(
+        &self,
+        name: Option<&str>,
+        handler: impl FnMut(&Received<RawEvent>) + Send + 'static,
+    ) -> Result<Registration, Error> {
+        let shared = self.shared();
+        shared.register(name, on::Choice::default(), |slot| Addition::raw(slot, Box::new(handler)))
+    }
+
+    /// Takes all handlers of the event `E` back.
+    pub fn unregister<E: Receive>(&self) {
+        self.shared().unregister_where(|slot| slot.event() == Some(E::INFO.name));
+    }
+
+    /// Takes the handler of `E` with this uid back. Returns whether there was one.
+    pub fn unregister_uid<E: Receive>(&self, uid: &str) -> bool {
+        self.shared().unregister_where(|slot| slot.event() == Some(E::INFO.name) && slot.uid() == uid)
+    }
+
+    /// The events `E` as a stream, or one after the other: see [`Subscription`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn subscribe<E: Receive + Send>(&self) -> Result<Subscription<E>, Error> {
+        Subscription::open(self)
+    }
+
+    /// Calls `handler` with what was missed, as soon as it is known.
+    pub fn on_gap(&self, handler: impl FnMut(&Lagged) + Send + 'static) {
+        self.shared().inbox.push(Item::Watch(Watch::Gap(Box::new(handler))));
+    }
+
+    /// Calls `handler` with what went wrong: records that cannot be read, other shapes, other protocols,
+    /// handlers that panicked.
+    pub fn on_problem(&self, handler: impl FnMut(&Error) + Send + 'static) {
+        self.shared().inbox.push(Item::Watch(Watch::Problem(Box::new(handler))));
+    }
+
+    /// Calls `handler` when the connection to the server comes, breaks and comes back.
+    pub fn on_connection(&self, handler: impl FnMut(Connection) + Send + 'static) {
+        self.shared().inbox.push(Item::Watch(Watch::Connection(Box::new(handler))));
+    }
+
+    /// Waits until the server has taken everything emitted before, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::NotFlushed`] with the number of events the server has not acknowledged. They stay
+    /// queued.
+    pub fn flush(&self, limit: Duration) -> Result<(), Error> {
+        self.shared().waiting(|shared| shared.outbox.flush(limit))
+    }
+
+    /// Flushes, at most `limit`, and ends this client and all its clones.
+    ///
+    /// # Errors
+    /// [`Error::NotFlushed`] with the number of events that may be lost.
+    pub fn close(&self, limit: Duration) -> Result<(), Error> {
+        self.handle.close(limit)
+    }
+
+    /// Turns the mechanism off or on. While it is off, `emit` does nothing and handlers are not called.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.shared().enabled.store(enabled, Ordering::Relaxed);
+    }
+
+    /// Counted since the client was made.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        self.shared().counters.read(self.shared().outbox.unacknowledged())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("id", &format_args!("{:016x}", self.id())).finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    fn close(&self, limit: Duration) -> Result<(), Error> {
+        if self.shared.is_closed() {
+            return Ok(());
+        }
+        let flushed = self.shared.waiting(|shared| shared.outbox.flush(limit));
+        if self.shared.closed.swap(true, Ordering::AcqRel) {
+            return flushed;
+        }
+        self.shared.outbox.close();
+        self.shared.inbox.close();
+        self.shared.command(Command::Close);
+        self.shared.link_changed(Link::Closed);
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            // A handler that never returns must not keep its client from closing.
+            let handlers = thread.thread().name() == Some("events-handlers");
+            if !handlers || (!handlers::is_handler_of(self.shared.id) && join_soon(&thread)) {
+                let _ = thread.join();
+            }
+        }
+        if let Some(server) = &self.server {
+            server.stop(Duration::ZERO);
+        }
+        flushed
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let limit = self.shared.options.drop_limit;
+        if let Err(error) = self.close(limit) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the client ends");
+        }
+    }
+}
+
+/// Waits a moment for a thread to end. Returns whether it did.
+fn join_soon(thread: &JoinHandle<()>) -> bool {
+    let until = Instant::now() + Duration::from_millis(500);
+    while !thread.is_finished() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    thread.is_finished()
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map_err(|source| {
+        Error::Engine(engine::EngineError::Io { action: format!("starting the thread `{name}`"), source })
+    })
+}
+
+/// What the downlink thread is asked to do.
+enum Command {
+    Register { id: u64, interest: Interest },
+    Replace { old: u64, new: u64 },
+    Unregister { id: u64 },
+    AskShape(u64),
+    Close,
+}
+
+/// Where the connection to the server stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Link {
+    /// It may come any moment.
+    #[default]
+    Trying,
+    /// Nobody listens there.
+    Unreachable,
+    Up,
+    Lost,
+    Closed,
+}
+
+/// All that the threads of a client share.
+pub(crate) struct Shared {
+    this: Weak<Shared>,
+    id: u64,
+    outbox: Outbox,
+    inbox: Inbox,
+    commands: Mutex<Vec<Command>>,
+    waker: Waker,
+    reader: Mutex<Option<Thread>>,
+    registry: Mutex<Registry>,
+    /// A registration stands, or the link changed.
+    changed: Condvar,
+    shapes: Mutex<FxHashMap<u64, Option<String>>>,
+    shape_came: Condvar,
+    enabled: AtomicBool,
+    closed: AtomicBool,
+    /// The downlink thread waits for the handlers to make room.
+    starving: AtomicBool,
+    /// A handler waits for the server: more may be read meanwhile.
+    handler_waits: AtomicBool,
+    /// The registration whose handler was called last.
+    current: AtomicU64,
+    counters: Counters,
+    limiter: Limiter,
+    options: ClientOptions,
+}
+
+/// The registrations of a client.
+#[derive(Default)]
+struct Registry {
+    slots: FxHashMap<u64, Arc<Slot>>,
+    next: u64,
+    link: Link,
+}
+
+impl Shared {
+    fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Relaxed)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn patience(&self) -> Patience {
+        if handlers::is_handler() {
+            let limit = Duration::from_micros(self.options.limits.stall / 4);
+            return Patience::InHandler(limit.min(self.options.emit_limit));
+        }
+        Patience::Limit(self.options.emit_limit)
+    }
+
+    fn emit<E: Event>(&self, event: &E, patience: Patience) -> Result<(), Error> {
+        let info = E::INFO;
+        let shape = || info.shape_text();
+        let kind = Kind { name: info.name, fingerprint: info.fingerprint, retain: info.retain, shape: &shape };
+        self.emit_with(kind, patience, &mut |out| event.put(out))
+    }
+
+    fn emit_with(
+        &self,
+        kind: Kind<'_>,
+        patience: Patience,
+        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
+    ) -> Result<(), Error> {
+        let result = match self.outbox.emit(kind, Patience::None, put) {
+            // Only who must wait pays for saying so.
+            Err(Error::Backpressure { .. }) if !matches!(patience, Patience::None) => {
+                self.waiting(|shared| shared.outbox.emit(kind, patience, put))
+            }
+            result => result,
+        };
+        match &result {
+            Ok(()) => self.counters.emitted(),
+            Err(_) => self.counters.refused(),
+        }
+        result
+    }
+
+    /// Runs what waits for the server. If that is a handler, more is read meanwhile: the server's word
+    /// may stand behind events.
+    fn waiting<T>(&self, wait: impl FnOnce(&Shared) -> T) -> T {
+        if !handlers::is_handler_of(self.id) {
+            return wait(self);
+        }
+        self.handler_waits.store(true, Ordering::Release);
+        self.wake_reader();
+        let result = wait(self);
+        self.handler_waits.store(false, Ordering::Release);
+        result
+    }
+
+    fn inbox_limit(&self) -> usize {
+        if self.handler_waits.load(Ordering::Acquire) { self.options.inbox * 4 } else { self.options.inbox }
+    }
+
+    fn command(&self, command: Command) {
+        lock(&self.commands).push(command);
+        self.wake_reader();
+    }
+
+    fn wake_reader(&self) {
+        self.waker.wake();
+        if let Some(reader) = &*lock(&self.reader) {
+            reader.unpark();
+        }
+    }
+
+    fn take_commands(&self) -> Vec<Command> {
+        std::mem::take(&mut *lock(&self.commands))
+    }
+
+    fn set_starving(&self, starving: bool) {
+        self.starving.store(starving, Ordering::Release);
+    }
+
+    /// The handler thread has `left` bytes to do.
+    fn made_room(&self, left: usize) {
+        if self.starving.load(Ordering::Acquire)
+            && left < self.options.inbox / 2
+            && self.starving.swap(false, Ordering::AcqRel)
+            && let Some(reader) = &*lock(&self.reader)
+        {
+            reader.unpark();
+        }
+    }
+
+    fn link_changed(&self, link: Link) {
+        let mut registry = lock(&self.registry);
+        if registry.link != Link::Closed {
+            registry.link = link;
+        }
+        drop(registry);
+        self.changed.notify_all();
+    }
+
+    /// The server has the subscription of this registration.
+    fn stands(&self, id: u64) {
+        if let Some(slot) = lock(&self.registry).slots.get(&id) {
+            slot.set_stands();
+        }
+        self.changed.notify_all();
+    }
+
+    fn register(
+        &self,
+        event: Option<&str>,
+        choice: on::Choice,
+        addition: impl FnOnce(Arc<Slot>) -> Addition,
+    ) -> Result<Registration, Error> {
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        let mut registry = lock(&self.registry);
+        registry.next += 1;
+        let id = registry.next;
+        let uid = choice.uid.unwrap_or_else(|| format!("handler-{id}"));
+        let old = registry.slots.values().find(|slot| slot.event() == event && slot.uid() == uid).cloned();
+        if old.is_some() && !choice.replace {
+            return Err(Error::AlreadyRegistered { event: event.unwrap_or("every event").to_owned(), uid });
+        }
+        let slot = Arc::new(Slot::new(id, event, &uid, choice.once, self.this.clone()));
+        registry.slots.insert(id, slot.clone());
+        if let Some(old) = &old {
+            registry.slots.remove(&old.id());
+            if old.stands() {
+                slot.set_stands();
+            }
+        }
+        drop(registry);
+        let replaced = old.as_ref().map(|old| old.id());
+        self.inbox.push(Item::Add { addition: addition(slot.clone()), replaces: old });
+        self.command(match replaced {
+            Some(old) => Command::Replace { old, new: id },
+            None => {
+                let interest = event.map_or(Interest::Any, |name| Interest::Event(name.to_owned()));
+                Command::Register { id, interest }
+            }
+        });
+        self.wait_for_server(&slot);
+        Ok(Registration::new(slot))
+    }
+
+    /// Waits for the server's word on a registration, if one is there or may be any moment.
+    fn wait_for_server(&self, slot: &Slot) {
+        if handlers::is_handler_of(self.id) {
+            return;
+        }
+        let limit = self.options.register_limit;
+        let registry = lock(&self.registry);
+        let _unused = self.changed.wait_timeout_while(registry, limit, |registry| {
+            matches!(registry.link, Link::Trying | Link::Up) && !slot.stands() && !slot.is_cancelled()
+        });
+    }
+
+    pub(crate) fn wait_active(&self, slot: &Slot, limit: Duration) -> bool {
+        if !handlers::is_handler_of(self.id) {
+            let registry = lock(&self.registry);
+            let _unused = self.changed.wait_timeout_while(registry, limit, |registry| {
+                registry.link != Link::Closed && !slot.stands() && !slot.is_cancelled()
+            });
+        }
+        slot.stands() && !slot.is_cancelled()
+    }
+
+    pub(crate) fn unregister(&self, slot: &Slot) {
+        if slot.cancel() {
+            lock(&self.registry).slots.remove(&slot.id());
+            self.inbox.push(Item::Sweep);
+            self.command(Command::Unregister { id: slot.id() });
+        }
+    }
+
+    fn unregister_where(&self, meant: impl Fn(&Slot) -> bool) -> bool {
+        let slots: Vec<_> = lock(&self.registry).slots.values().filter(|slot| meant(slot)).cloned().collect();
+        for slot in &slots {
+            self.unregister(slot);
+        }
+        !slots.is_empty()
+    }
+
+    /// The text of a shape, asked from the server once.
+    fn ask_shape(&self, fingerprint: u64) -> Option<String> {
+        if !lock(&self.shapes).contains_key(&fingerprint) {
+            self.command(Command::AskShape(fingerprint));
+        }
+        self.waiting(|shared| {
+            let shapes = lock(&shared.shapes);
+            let limit = Duration::from_micros(shared.options.limits.stall / 2);
+            let unknown = |shapes: &mut FxHashMap<_, _>| !shapes.contains_key(&fingerprint) && !shared.is_closed();
+            let (shapes, _) = shared
+                .shape_came
+                .wait_timeout_while(shapes, limit, unknown)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            shapes.get(&fingerprint).cloned().flatten()
+        })
+    }
+
+    fn shape_known(&self, fingerprint: u64, shape: Option<String>) {
+        lock(&self.shapes).insert(fingerprint, shape);
+        self.shape_came.notify_all();
+    }
+
+    fn calls(&self, registration: u64) {
+        self.current.store(registration, Ordering::Relaxed);
+        self.inbox.moved();
+        self.counters.handled();
+    }
+
+    fn warn_of_slow_handler(&self, since: Duration) {
+        let current = self.current.load(Ordering::Relaxed);
+        let slot = lock(&self.registry).slots.get(&current).cloned();
+        let (event, uid) = slot.as_ref().map_or(("?", "?"), |slot| (slot.event().unwrap_or("every event"), slot.uid()));
+        tracing::warn!(event, uid, ?since, "a handler holds up the events behind it");
+    }
+}

@@ -1,0 +1,245 @@
+//! The thread that owns a client's downlink: reads what the server sends, answers control messages, and
+//! hands the rest to the handler thread. It never waits for a handler longer than it may.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use super::inbox::Item;
+use super::{Command, Link, Shared, WhenSlow};
+use crate::delivery::Now;
+use crate::delivery::subscriber::{Action, Greeting, Step, Subscriber};
+use crate::engine::{Arrival, Downlink, EngineError};
+use crate::error::Connection;
+use crate::frame::{self, Content};
+
+/// How long to sleep at most, so that lost acknowledgements are noticed.
+const TICK: Duration = Duration::from_millis(500);
+/// How often to look for room while there is none and nobody says so.
+const FULL_TICK: Duration = Duration::from_millis(50);
+
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    link: Box<dyn Downlink>,
+    subscriber: Subscriber,
+    actions: VecDeque<Action>,
+    began: Instant,
+    next_tick: Instant,
+    /// What was skipped and not told yet: publisher and event, next sequence.
+    skipped: FxHashMap<(u64, String), u64>,
+    full: Option<Full>,
+    /// The client fell behind: frames are not queued until there is room for a replay.
+    behind: bool,
+}
+
+/// Since when there is no room, and what the handler thread did meanwhile.
+struct Full {
+    progress: usize,
+    /// When the handler thread last moved on.
+    moved: Instant,
+    /// When the server last heard that it does.
+    told: Instant,
+    warned: bool,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, link: Box<dyn Downlink>) -> Reader {
+        let mut actions = VecDeque::new();
+        let subscriber = Subscriber::new(shared.id, shared.id, shared.options.limits, &mut actions);
+        let now = Instant::now();
+        Reader {
+            shared,
+            link,
+            subscriber,
+            actions,
+            began: now,
+            next_tick: now + TICK,
+            skipped: FxHashMap::default(),
+            full: None,
+            behind: false,
+        }
+    }
+
+    /// Reads until the client is closed.
+    pub(super) fn run(mut self) {
+        if let Err(error) = self.read() {
+            tracing::error!(error = &error as &dyn std::error::Error, "the connection to the server cannot be used any more");
+        }
+        self.shared.link_changed(Link::Closed);
+    }
+
+    fn read(&mut self) -> Result<(), EngineError> {
+        loop {
+            self.perform()?;
+            if !self.commands()? {
+                return Ok(());
+            }
+            let may_read = self.look_for_room();
+            self.perform()?;
+            if !may_read {
+                std::thread::park_timeout(FULL_TICK);
+                self.tick();
+                continue;
+            }
+            match self.link.receive(self.patience())? {
+                Some(Arrival::Message { head, body }) => {
+                    let now = self.now();
+                    self.subscriber.message(head, body, now, &mut self.actions);
+                }
+                Some(Arrival::Disconnected) => {
+                    self.subscriber.disconnected();
+                    self.shared.link_changed(Link::Lost);
+                    self.shared.inbox.push(Item::Connection(Connection::Reconnecting));
+                }
+                Some(Arrival::Unreachable) => self.shared.link_changed(Link::Unreachable),
+                None => {}
+            }
+            self.tick();
+        }
+    }
+
+    fn now(&self) -> Now {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn patience(&self) -> Duration {
+        let until_tick = self.next_tick.saturating_duration_since(Instant::now());
+        let due = self.subscriber.deadline().map(|due| Duration::from_micros(due.saturating_sub(self.now())));
+        due.unwrap_or(until_tick).min(until_tick)
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        if self.subscriber.deadline().is_some_and(|due| due <= now) {
+            self.subscriber.tick(now, &mut self.actions);
+        }
+        if Instant::now() >= self.next_tick {
+            self.next_tick = Instant::now() + TICK;
+            self.shared.outbox.tick();
+        }
+    }
+
+    /// Does what the state machine asks for.
+    fn perform(&mut self) -> Result<(), EngineError> {
+        while let Some(action) = self.actions.pop_front() {
+            match action {
+                Action::Subscribe(topic) => self.link.subscribe(&topic)?,
+                Action::Unsubscribe(topic) => self.link.unsubscribe(&topic)?,
+                Action::Send(message) => self.shared.outbox.control(&message),
+                Action::Step(step) => self.step(step),
+                Action::Acked(acked) => self.shared.outbox.acked(acked),
+                Action::Greeted(greeting) => {
+                    self.shared.outbox.greeted(greeting);
+                    self.shared.link_changed(Link::Up);
+                    let change = match greeting {
+                        Greeting::First => Connection::Connected,
+                        Greeting::Same | Greeting::New => Connection::Reconnected,
+                    };
+                    self.shared.inbox.push(Item::Connection(change));
+                }
+                Action::Shape(fingerprint, shape) => self.shared.shape_known(fingerprint, shape),
+                Action::Pause => self.shared.outbox.pause(),
+                Action::Bye => {
+                    self.shared.outbox.pause();
+                    self.shared.link_changed(Link::Lost);
+                    self.shared.inbox.push(Item::Connection(Connection::Reconnecting));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) {
+        if let Step::Activate { registration, .. } = &step {
+            self.shared.stands(*registration);
+        }
+        if let Step::Frame(frame) = &step
+            && self.shared.options.when_slow == WhenSlow::Skip
+            && self.shared.inbox.bytes() >= self.shared.inbox_limit()
+        {
+            if let Ok(Content::Event(view)) = frame::parse(frame) {
+                let next = view.header.sequence.saturating_add(view.count());
+                self.skipped.insert((view.header.publisher, view.name.to_owned()), next);
+            }
+            return;
+        }
+        self.tell_skipped();
+        self.shared.inbox.push(Item::Step(step));
+    }
+
+    /// Queues what was skipped, so that it is counted in its place.
+    fn tell_skipped(&mut self) {
+        if !self.skipped.is_empty() {
+            let skipped = self.skipped.drain().map(|((publisher, name), next)| (publisher, name, next));
+            self.shared.inbox.push(Item::Step(Step::Reached(skipped.collect())));
+        }
+    }
+
+    /// Whether to read on. Without room the server is told as long as the handlers move on; when they do
+    /// not, the client falls behind: it reads on so that it holds nobody up, and fetches later what it
+    /// could not keep.
+    fn look_for_room(&mut self) -> bool {
+        let (bytes, limit) = (self.shared.inbox.bytes(), self.shared.inbox_limit());
+        let now = self.now();
+        if self.shared.options.when_slow == WhenSlow::Skip {
+            if bytes < limit / 2 && !self.skipped.is_empty() {
+                let skipped = self.skipped.drain().map(|((publisher, name), next)| (publisher, name, next));
+                let reached = skipped.collect();
+                self.shared.inbox.push(Item::Step(Step::Reached(reached)));
+            }
+            return true;
+        }
+        if self.behind {
+            if bytes < limit / 2 {
+                self.behind = false;
+                self.full = None;
+                self.subscriber.hold(false, now, &mut self.actions);
+            }
+            return true;
+        }
+        if bytes < limit {
+            self.full = None;
+            self.shared.set_starving(false);
+            return true;
+        }
+        self.shared.set_starving(true);
+        let (progress, at) = (self.shared.inbox.progress(), Instant::now());
+        let full = self.full.get_or_insert(Full { progress, moved: at, told: at, warned: false });
+        if full.progress != progress {
+            (full.progress, full.moved) = (progress, at);
+        }
+        let stall = Duration::from_micros(self.shared.options.limits.stall);
+        if at.duration_since(full.told) >= stall / 4 && at.duration_since(full.moved) < stall / 2 {
+            full.told = at;
+            self.subscriber.alive(&mut self.actions);
+        }
+        if at.duration_since(full.moved) >= stall / 4 && !full.warned {
+            full.warned = true;
+            self.shared.warn_of_slow_handler(full.moved.elapsed());
+        }
+        if at.duration_since(full.moved) >= stall / 4 * 3 {
+            self.behind = true;
+            self.subscriber.fall_behind(now, &mut self.actions);
+            return true;
+        }
+        false
+    }
+
+    /// Does what other threads ask for. `false`: the client is closed.
+    fn commands(&mut self) -> Result<bool, EngineError> {
+        let now = self.now();
+        for command in self.shared.take_commands() {
+            match command {
+                Command::Register { id, interest } => self.subscriber.register(id, interest, now, &mut self.actions),
+                Command::Replace { old, new } => self.subscriber.replace(old, new),
+                Command::Unregister { id } => self.subscriber.unregister(id, &mut self.actions),
+                Command::AskShape(fingerprint) => self.subscriber.ask_shape(fingerprint, now, &mut self.actions),
+                Command::Close => return Ok(false),
+            }
+        }
+        self.perform()?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,289 @@
+//! The emitting side of a client: one lock around numbering, appending and sending, so that order holds.
+//!
+//! ```text
+//!  emit ─▶ record ─┬─ after a pause: seal and send at once
+//!                  └─ in a burst: stays open for more of its kind; a full frame leaves at once,
+//!                     the rest when the uplink thread passes by
+//! ```
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::control::Acked;
+use crate::delivery::Limits;
+use crate::delivery::publisher::{Kind, Publisher, Refused};
+use crate::delivery::subscriber::Greeting;
+use crate::engine::{Frame, Uplink};
+use crate::error::Error;
+use crate::event::PutError;
+use crate::lock;
+
+/// Two frames closer together than this are a burst.
+const BURST: Duration = Duration::from_micros(100);
+/// How often the uplink thread passes by in a burst.
+const PASS: Duration = Duration::from_micros(100);
+/// After so many passes without anything to send the burst is over.
+const QUIET_PASSES: u32 = 10;
+/// How often at least a flush asks for an acknowledgement.
+const PROBE: Duration = Duration::from_millis(500);
+
+/// How long an emit may wait for room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// So long.
+    Limit(Duration),
+    /// So long, and before those who are not in a handler.
+    InHandler(Duration),
+}
+
+/// A client's events on their way out.
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    /// Something was acknowledged, or the outbox was closed.
+    acked: Condvar,
+    /// A burst began, or the outbox was closed.
+    burst: Condvar,
+    limits: Limits,
+}
+
+struct State {
+    publisher: Publisher,
+    link: Box<dyn Uplink>,
+    burst: bool,
+    last_sent: Option<Instant>,
+    last_acked: u64,
+    /// Emits in handlers that wait for room: they go first.
+    handlers_waiting: usize,
+    /// The server said it is leaving: what is not on its way is kept for the next.
+    paused: bool,
+    closed: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(id: u64, limits: Limits, link: Box<dyn Uplink>) -> Outbox {
+        let state = State {
+            publisher: Publisher::new(id, limits),
+            link,
+            burst: false,
+            last_sent: None,
+            last_acked: 0,
+            handlers_waiting: 0,
+            paused: false,
+            closed: false,
+        };
+        Outbox { state: Mutex::new(state), acked: Condvar::new(), burst: Condvar::new(), limits }
+    }
+
+    /// Takes one record. See [`Patience`] for what happens without room.
+    pub(crate) fn emit(
+        &self,
+        kind: Kind<'_>,
+        patience: Patience,
+        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
+    ) -> Result<(), Error> {
+        let mut state = lock(&self.state);
+        let mut since = None;
+        loop {
+            if state.closed {
+                return Err(Error::Closed);
+            }
+            let in_handler = matches!(patience, Patience::InHandler(_));
+            if state.handlers_waiting == 0 || in_handler {
+                match state.publisher.record(kind, microseconds_now, &mut *put) {
+                    Ok(()) => {
+                        self.recorded(&mut state);
+                        return Ok(());
+                    }
+                    Err(Refused::Full) => {}
+                    Err(refused) => return Err(self.error(kind, refused)),
+                }
+            }
+            let (Patience::Limit(limit) | Patience::InHandler(limit)) = patience else {
+                return Err(self.error(kind, Refused::Full));
+            };
+            let waited = since.get_or_insert_with(Instant::now).elapsed();
+            let Some(left) = limit.checked_sub(waited).filter(|left| !left.is_zero()) else {
+                return Err(self.error(kind, Refused::Full));
+            };
+            state.send();
+            state.handlers_waiting += usize::from(in_handler);
+            state = self.acked.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state.handlers_waiting -= usize::from(in_handler);
+        }
+    }
+
+    /// After a record was taken: sends what is to be sent now.
+    fn recorded(&self, state: &mut State) {
+        if state.burst {
+            if state.publisher.can_send() {
+                state.send();
+            }
+            return;
+        }
+        let now = Instant::now();
+        if state.last_sent.is_some_and(|last| now.duration_since(last) < BURST) {
+            state.burst = true;
+            self.burst.notify_one();
+            state.send();
+        } else {
+            state.publisher.seal();
+            state.send();
+        }
+        state.last_sent = Some(now);
+    }
+
+    /// Takes what the server acknowledges.
+    pub(crate) fn acked(&self, acked: Acked) {
+        let mut state = lock(&self.state);
+        state.publisher.acked(acked);
+        state.send();
+        drop(state);
+        self.acked.notify_all();
+    }
+
+    /// A server greets.
+    pub(crate) fn greeted(&self, greeting: Greeting) {
+        let mut state = lock(&self.state);
+        state.paused = false;
+        if greeting == Greeting::New {
+            // What is queued in the old connection would overtake the repair.
+            if let Err(error) = state.link.reset() {
+                tracing::error!(error = &error as &dyn std::error::Error, "no new connection to the server can be opened");
+            }
+            state.publisher.new_server();
+        }
+        state.send();
+    }
+
+    /// The server is leaving.
+    pub(crate) fn pause(&self) {
+        lock(&self.state).paused = true;
+    }
+
+    /// Sends a control message, before all that waits.
+    pub(crate) fn control(&self, message: &Frame) {
+        lock(&self.state).send_one(message);
+    }
+
+    /// Called now and then: asks for an acknowledgement that does not come. A frame that was lost with
+    /// a connection nobody saw break is found missing that way.
+    pub(crate) fn tick(&self) {
+        let mut state = lock(&self.state);
+        let acked = state.publisher.acked_position();
+        if acked == std::mem::replace(&mut state.last_acked, acked) {
+            state.probe();
+        }
+    }
+
+    /// Waits until the server has acknowledged everything emitted before.
+    pub(crate) fn flush(&self, limit: Duration) -> Result<(), Error> {
+        let since = Instant::now();
+        let mut state = lock(&self.state);
+        state.publisher.seal();
+        state.send();
+        let end = state.publisher.end();
+        let mut patience = Duration::from_millis(20);
+        loop {
+            if state.publisher.acked_position() >= end {
+                return Ok(());
+            }
+            let left = limit.saturating_sub(since.elapsed());
+            if left.is_zero() || state.closed {
+                return Err(Error::NotFlushed { unacknowledged: state.publisher.unacked_records() });
+            }
+            state.probe();
+            let wait = left.min(patience);
+            patience = (patience * 2).min(PROBE);
+            let before = state.publisher.acked_position();
+            state = self
+                .acked
+                .wait_timeout_while(state, wait, |state| {
+                    let acked = state.publisher.acked_position();
+                    acked == before && acked < end && !state.closed
+                })
+                .map_or_else(|error| error.into_inner().0, |(state, _)| state);
+        }
+    }
+
+    /// How many events the server has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        lock(&self.state).publisher.unacked_records()
+    }
+
+    /// Refuses everything from now on, and ends the uplink thread.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.acked.notify_all();
+        self.burst.notify_all();
+    }
+
+    /// The uplink thread: seals and sends what a burst leaves open.
+    pub(crate) fn run(&self) {
+        let mut state = lock(&self.state);
+        let mut quiet = 0;
+        while !state.closed {
+            if !state.burst {
+                quiet = 0;
+                state = self.burst.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            if state.publisher.is_open() || state.publisher.can_send() {
+                quiet = 0;
+                state.publisher.seal();
+                state.send();
+            } else {
+                quiet += 1;
+                state.burst = quiet < QUIET_PASSES;
+            }
+            state = self.wait(state, PASS);
+        }
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        self.burst.wait_timeout(state, time).map_or_else(|error| error.into_inner().0, |(state, _)| state)
+    }
+
+    fn error(&self, kind: Kind<'_>, refused: Refused) -> Error {
+        let event = kind.name.to_owned();
+        match refused {
+            Refused::Full => Error::Backpressure { event },
+            Refused::Put(source) => Error::Put { event, source },
+            Refused::TooLarge(bytes) => Error::TooLarge { event, bytes, limit: self.limits.largest_frame },
+        }
+    }
+}
+
+impl State {
+    /// Hands the engine what may be on its way.
+    fn send(&mut self) {
+        while !self.paused
+            && let Some(frame) = self.publisher.send()
+        {
+            self.send_one(&frame);
+        }
+    }
+
+    /// Sends the newest frame once more, if the server has not acknowledged it.
+    fn probe(&mut self) {
+        if let Some(frame) = self.publisher.probe()
+            && !self.paused
+        {
+            self.send_one(&frame);
+        }
+    }
+
+    fn send_one(&mut self, frame: &Frame) {
+        // What an uplink refuses is still in the window, and is sent again.
+        if let Err(error) = self.link.send(frame) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a frame was not sent");
+        }
+    }
+}
+
+/// The time of day in microseconds since 1970.
+fn microseconds_now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,322 @@
+//! Control messages: what clients and server say to each other about events, never events themselves.
+//!
+//! A control message is `TOPIC 0x00 BODY`: the topic begins with 0xFF, which no event name can, and
+//! the body is one MessagePack array. Ids in topics are 16 hex digits, so that no topic of a kind is
+//! a prefix of another.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Frame;
+
+/// The prefix of all control topics that a client subscribes to besides its own.
+pub const HELLO: &[u8] = b"\xFFhello/";
+/// "I am going, go away from me."
+pub const BYE: &[u8] = b"\xFFbye";
+/// Figures of the server, every few seconds.
+pub const STATS: &[u8] = b"\xFFstats";
+
+/// What a control topic says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The server's first word on a connection.
+    Hello {
+        /// Which run of the server.
+        epoch: u64,
+    },
+    /// A barrier: all subscriptions before it stand.
+    Sync {
+        /// Who asks.
+        client: u64,
+        /// Which attempt.
+        number: u64,
+        /// What is asked beside the barrier.
+        about: About,
+    },
+    /// The next position the server expects of a publisher.
+    Ack {
+        /// Whose.
+        publisher: u64,
+    },
+    /// What a client had before its connection broke.
+    Resume {
+        /// Who asks.
+        client: u64,
+        /// Which attempt.
+        number: u64,
+    },
+    /// Replayed frames for one client.
+    Rx {
+        /// Whose.
+        client: u64,
+    },
+    /// The text of a shape.
+    Shape {
+        /// The fingerprint of that text.
+        fingerprint: u64,
+    },
+    /// Figures of the server.
+    Stats,
+    /// The server is leaving.
+    Bye,
+}
+
+/// What a [`Topic::Sync`] asks beside the barrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Nothing.
+    Nothing,
+    /// The retained frame of the event, and where its sequences stand.
+    Event(String),
+    /// The text of a shape.
+    Shape(u64),
+}
+
+impl Topic {
+    /// The bytes to subscribe to, and those a message on this topic begins with.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0xFF];
+        bytes.extend_from_slice(
+            match self {
+                Topic::Hello { epoch } => format!("hello/{epoch:016x}"),
+                Topic::Sync { client, number, about } => {
+                    let barrier = format!("sync/{client:016x}/{number:016x}");
+                    match about {
+                        About::Nothing => barrier,
+                        About::Event(name) => format!("{barrier}/{name}"),
+                        About::Shape(fingerprint) => format!("{barrier}/#{fingerprint:016x}"),
+                    }
+                }
+                Topic::Ack { publisher } => format!("ack/{publisher:016x}"),
+                Topic::Resume { client, number } => format!("resume/{client:016x}/{number:016x}"),
+                Topic::Rx { client } => format!("rx/{client:016x}"),
+                Topic::Shape { fingerprint } => format!("shape/{fingerprint:016x}"),
+                Topic::Stats => "stats".to_owned(),
+                Topic::Bye => "bye".to_owned(),
+            }
+            .as_bytes(),
+        );
+        bytes
+    }
+
+    /// Reads a topic; `None` for whatever is none.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Topic> {
+        let (&0xFF, text) = bytes.split_first()? else { return None };
+        let text = std::str::from_utf8(text).ok()?;
+        let (kind, rest) = text.split_once('/').unwrap_or((text, ""));
+        let mut ids = rest.splitn(3, '/');
+        let topic = match kind {
+            "hello" => Topic::Hello { epoch: id(ids.next()?)? },
+            "sync" => Topic::Sync {
+                client: id(ids.next()?)?,
+                number: id(ids.next()?)?,
+                about: match ids.next() {
+                    None => About::Nothing,
+                    Some(text) => match text.strip_prefix('#') {
+                        Some(fingerprint) => About::Shape(id(fingerprint)?),
+                        None if text.len() <= crate::frame::MAX_NAME => About::Event(text.to_owned()),
+                        None => return None,
+                    },
+                },
+            },
+            "ack" => Topic::Ack { publisher: id(ids.next()?)? },
+            "resume" => Topic::Resume { client: id(ids.next()?)?, number: id(ids.next()?)? },
+            "rx" => Topic::Rx { client: id(ids.next()?)? },
+            "shape" => Topic::Shape { fingerprint: id(ids.next()?)? },
+            "stats" => Topic::Stats,
+            "bye" => Topic::Bye,
+            _ => return None,
+        };
+        // Whatever does not read back as written (upper case digits, more parts) is no topic.
+        (topic.bytes() == bytes).then_some(topic)
+    }
+
+    /// The message on this topic with `body`.
+    #[must_use]
+    pub fn message<B: Body>(&self, body: &B) -> Frame {
+        let mut bytes = self.bytes();
+        bytes.push(0);
+        // Numbers, strings and lists into memory: nothing in a body can fail to be written.
+        if let Err(error) = rmp_serde::encode::write(&mut bytes, body) {
+            tracing::error!(%error, "a control message was not written");
+        }
+        Frame::new(bytes)
+    }
+}
+
+/// Takes a control message apart; `None` for whatever is none.
+#[must_use]
+pub fn parse(message: &[u8]) -> Option<(Topic, &[u8])> {
+    let zero = message.iter().take(crate::frame::MAX_NAME + 64).position(|&byte| byte == 0)?;
+    Some((Topic::parse(&message[..zero])?, &message[zero + 1..]))
+}
+
+/// Reads a body; `None` for whatever is not laid out so.
+#[must_use]
+pub fn body<B: Body>(bytes: &[u8]) -> Option<B> {
+    rmp_serde::from_slice(bytes).ok()
+}
+
+fn id(text: &str) -> Option<u64> {
+    (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok())?
+}
+
+/// The body of a control message: a MessagePack array of fixed layout.
+pub trait Body: Serialize + DeserializeOwned {}
+
+macro_rules! bodies {
+    ($($name:ident),*) => { $(impl Body for $name {})* };
+}
+
+bodies!(Empty, Leaving, Synced, Acked, Resume, Replay, Announced, Figures);
+
+/// Nothing to say: an empty array.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty();
+
+/// The body of [`Topic::Bye`], which is said twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// `false`: send nothing more. `true`: everything that was sent has been handed out before this.
+    pub last: bool,
+}
+
+/// The answer to a [`Topic::Sync`]. The retained frame, if there is one, is the message's second part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// Which run of the server answers.
+    pub epoch: u64,
+    /// Where every publisher stands that the server knows.
+    pub baseline: Vec<Standing>,
+    /// Where the sequences of the event asked for stand: publisher, next sequence.
+    pub sequences: Vec<(u64, u64)>,
+    /// The text of the shape asked for.
+    pub shape: Option<String>,
+}
+
+/// Where a publisher stands: its id and the newest position the server took.
+pub type Standing = (u64, u64);
+
+/// The body of [`Topic::Ack`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acked {
+    /// The position the server expects next; 0 if it does not know the publisher.
+    pub next: u64,
+    /// Whether the publisher must go back there and send again from it.
+    pub again: bool,
+}
+
+/// The body of [`Topic::Resume`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// What the client had: the newest position of each publisher.
+    pub had: Vec<Standing>,
+    /// The events it wants.
+    pub names: Vec<String>,
+    /// Whether it wants all events.
+    pub any: bool,
+}
+
+/// The body of [`Topic::Rx`]. The second part, if there is one, is a replayed frame; without one and
+/// with [`end`](Replay::end) unset it is a look whether the client's queue has room, and means nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Of which attempt.
+    pub number: u64,
+    /// The replay ends here: what comes from now on is live.
+    pub end: bool,
+    /// At the end: where every publisher stands.
+    pub baseline: Vec<Standing>,
+    /// At the end: where the sequences stand, as publisher, event and next sequence.
+    pub sequences: Vec<(u64, String, u64)>,
+}
+
+/// The body of [`Topic::Shape`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Who emits events of that shape.
+    pub publisher: u64,
+    /// Which event.
+    pub name: String,
+    /// The sequence of the first record of it that the publisher can still send.
+    pub sequence: u64,
+    /// The canonical text.
+    pub shape: String,
+}
+
+/// The body of [`Topic::Stats`]: counted since the server began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Frames taken in and handed out.
+    pub frames: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Frames that came twice and were dropped.
+    pub duplicates: u64,
+    /// Frames that came too early, before one that was lost on the way.
+    pub early: u64,
+    /// Messages of another protocol that were forwarded.
+    pub foreign: u64,
+    /// Messages that are no frames and were dropped.
+    pub malformed: u64,
+    /// Control messages that were dropped.
+    pub refused: u64,
+    /// Clients that were disconnected because they stalled.
+    pub stalled: u64,
+    /// Replays begun.
+    pub replays: u64,
+    /// Frames sent again in replays.
+    pub replayed: u64,
+    /// Publishers known now.
+    pub publishers: u64,
+    /// Clients connected now.
+    pub clients: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn topics_read_back() {
+        let (client, number) = (0x0123_4567_89ab_cdef, 7);
+        for topic in [
+            Topic::Hello { epoch: 5 },
+            Topic::Sync { client, number, about: About::Nothing },
+            Topic::Sync { client, number, about: About::Event("mail.UNREAD".into()) },
+            Topic::Sync { client, number, about: About::Shape(3) },
+            Topic::Ack { publisher: 3 },
+            Topic::Resume { client, number },
+            Topic::Rx { client },
+            Topic::Shape { fingerprint: 9 },
+            Topic::Stats,
+            Topic::Bye,
+        ] {
+            assert_eq!(Topic::parse(&topic.bytes()), Some(topic));
+        }
+        for bytes in [&b""[..], b"\xFF", b"bye", b"\xFFack/1", b"\xFFack/00000000000000AB", b"\xFFbye/1", b"\xFFhello/"] {
+            assert_eq!(Topic::parse(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_reads_back() {
+        let acked = Acked { next: 300, again: true };
+        let message = Topic::Ack { publisher: 1 }.message(&acked);
+        let (topic, bytes) = parse(&message).expect("a control message");
+        assert_eq!((topic, body(bytes)), (Topic::Ack { publisher: 1 }, Some(acked)));
+        assert_eq!(bytes, [0x92, 0xCD, 0x01, 0x2C, 0xC3]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_an_answer(bytes in any::<Vec<u8>>()) {
+            let _ = parse(&bytes);
+            let _ = (body::<Synced>(&bytes), body::<Resume>(&bytes), body::<Replay>(&bytes), body::<Announced>(&bytes));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Reliable delivery as state machines: messages and the time go in, messages come out. No sockets,
+//! no clocks and no threads, so that a test can drive them through any fault.
+//!
+//! ```text
+//!  emit ─▶ Publisher ─ frames ─▶ Relay ─ frames, replays ─▶ Subscriber ─ steps ─▶ handlers
+//!          (Window)  ◀─ acks ──  (Intake, Ring, Retained) ◀── syncs, resumes ──
+//! ```
+//!
+//! Every hop numbers what it sends and keeps a bounded part of it to send again: the publisher in its
+//! [`Window`](window::Window), the server in its [`Ring`](ring::Ring).
+
+pub mod intake;
+pub mod publisher;
+pub mod relay;
+pub mod replay;
+pub mod retained;
+pub mod ring;
+pub mod subscriber;
+pub mod window;
+
+/// Microseconds on a clock that never goes back; only differences mean something.
+pub type Now = u64;
+
+/// How much is kept, and for how long. Bytes, frames and microseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Frames close at this size.
+    pub frame: usize,
+    /// No frame is larger than this.
+    pub largest_frame: usize,
+    /// What a publisher keeps to send again, and what a server keeps to replay.
+    pub window: usize,
+    /// At least so many frames are kept, however large: what the queues on the way can hold.
+    pub window_frames: usize,
+    /// What a publisher has on its way at most.
+    pub in_flight: usize,
+    /// What may wait at a publisher, its frames on the way included, before `emit` waits.
+    pub queue: usize,
+    /// A server acknowledges a publisher's frames at the latest after this many bytes.
+    pub ack_every: usize,
+    /// And at the latest after this long.
+    pub ack_after: Now,
+    /// A subscriber that takes nothing for so long is disconnected.
+    pub stall: Now,
+    /// What got no answer is asked again after this long.
+    pub retry: Now,
+    /// A new server that finds publishers of an older one keeps all it gets for so long, so that
+    /// their subscribers can come back for it.
+    pub grace: Now,
+    /// Publishers, shapes and retained events known at once.
+    pub known: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            frame: 64 << 10,
+            largest_frame: 16 << 20,
+            window: 16 << 20,
+            window_frames: 192,
+            in_flight: 4 << 20,
+            queue: 8 << 20,
+            ack_every: 256 << 10,
+            ack_after: 10_000,
+            stall: 2_000_000,
+            retry: 500_000,
+            grace: 1_000_000,
+            known: 65_536,
+        }
+    }
+}

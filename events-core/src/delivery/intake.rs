@@ -1,0 +1,215 @@
+//! Where every publisher stands at the server: which frame is next, which come twice, which too early.
+
+use rustc_hash::FxHashMap;
+
+use super::{Limits, Now};
+use crate::control::{Acked, Standing};
+use crate::frame::{Header, flags};
+
+/// What to do with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the next one.
+    Take,
+    /// It came before.
+    Duplicate,
+    /// One before it is missing; the publisher is asked to go back.
+    Early,
+}
+
+/// All publishers a server knows.
+#[derive(Debug)]
+pub struct Intake {
+    limits: Limits,
+    publishers: FxHashMap<u64, Known>,
+    /// Publishers that have something to be told.
+    due: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// The position that is next; 0 until the publisher said where it begins.
+    next: u64,
+    /// Bytes taken since the last acknowledgement.
+    unacked: usize,
+    /// The publisher must be told to go back.
+    again: bool,
+    /// When it was last told to, so that one jump asks once.
+    asked: Option<Now>,
+    /// Since when an acknowledgement is due.
+    due: Option<Now>,
+    /// It must hear at once.
+    urgent: bool,
+    seen: Now,
+    streams: FxHashMap<Box<str>, Stream>,
+}
+
+/// Where the sequence of one event of one publisher stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The next sequence is known.
+    Next(u64),
+    /// The newest frame is in the ring at this index; its records are counted when somebody asks.
+    InRing(u64),
+}
+
+impl Intake {
+    /// Knows nobody.
+    #[must_use]
+    pub fn new(limits: Limits) -> Intake {
+        Intake { limits, publishers: FxHashMap::default(), due: Vec::new() }
+    }
+
+    /// Decides about a frame with this header and `len` bytes.
+    pub fn judge(&mut self, header: &Header, len: usize, now: Now) -> Verdict {
+        let retry = self.limits.retry;
+        let Some(known) = self.known(header.publisher, now) else { return Verdict::Early };
+        known.seen = now;
+        let begins = known.next == 0 && header.position == 1;
+        let oldest = header.has(flags::OLDEST) && header.position >= known.next;
+        if begins || oldest || (known.next != 0 && header.position == known.next) {
+            known.next = header.position.saturating_add(1);
+            known.again = false;
+            known.asked = None;
+            known.unacked += len;
+            if known.due.is_none() {
+                known.due = Some(now);
+                self.due.push(header.publisher);
+            }
+            return Verdict::Take;
+        }
+        let duplicate = known.next != 0 && header.position < known.next;
+        if duplicate || known.asked.is_none_or(|asked| now.saturating_sub(asked) >= retry) {
+            known.urgent = true;
+            if !duplicate {
+                known.again = true;
+                known.asked = Some(now);
+            }
+            if known.due.is_none() {
+                known.due = Some(now);
+                self.due.push(header.publisher);
+            }
+        }
+        if duplicate { Verdict::Duplicate } else { Verdict::Early }
+    }
+
+    /// Whether frames of this publisher show that it has known an older server.
+    #[must_use]
+    pub fn is_resumed(header: &Header) -> bool {
+        header.has(flags::OLDEST)
+    }
+
+    /// Notes that the newest frame of `name` is in the ring at `index`.
+    pub fn note(&mut self, publisher: u64, name: &str, index: u64) {
+        let Some(known) = self.publishers.get_mut(&publisher) else { return };
+        if let Some(stream) = known.streams.get_mut(name) {
+            *stream = Stream::InRing(index);
+        } else if known.streams.len() < self.limits.known {
+            known.streams.insert(name.into(), Stream::InRing(index));
+        }
+    }
+
+    /// Notes what a publisher said of itself: `name` goes on at `sequence`. What is known stays.
+    pub fn announced(&mut self, publisher: u64, name: &str, sequence: u64, now: Now) {
+        let most = self.limits.known;
+        let Some(known) = self.known(publisher, now) else { return };
+        if known.streams.len() < most && !known.streams.contains_key(name) {
+            known.streams.insert(name.into(), Stream::Next(sequence));
+        }
+    }
+
+    /// The frame at `index` leaves the ring; `next` counts the sequence behind it.
+    pub fn leaves_ring(&mut self, publisher: u64, name: &str, index: u64, next: impl FnOnce() -> u64) {
+        if let Some(known) = self.publishers.get_mut(&publisher)
+            && let Some(stream) = known.streams.get_mut(name)
+            && *stream == Stream::InRing(index)
+        {
+            *stream = Stream::Next(next());
+        }
+    }
+
+    /// Where every publisher stands that has begun.
+    #[must_use]
+    pub fn baseline(&self) -> Vec<Standing> {
+        let begun = self.publishers.iter().filter(|(_, known)| known.next != 0);
+        begun.map(|(&publisher, known)| (publisher, known.next - 1)).collect()
+    }
+
+    /// Where the sequences of `name` stand.
+    pub fn streams<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u64, Stream)> + 'a {
+        let of = |(&publisher, known): (&u64, &Known)| Some((publisher, *known.streams.get(name)?));
+        self.publishers.iter().filter_map(of)
+    }
+
+    /// Where all sequences stand.
+    pub fn all_streams(&self) -> impl Iterator<Item = (u64, &str, Stream)> {
+        self.publishers.iter().flat_map(|(&publisher, known)| {
+            known.streams.iter().map(move |(name, &stream)| (publisher, &**name, stream))
+        })
+    }
+
+    /// How many publishers are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.publishers.len()
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.publishers.is_empty()
+    }
+
+    /// What publishers must hear now; `tell` returns whether the message left. What did not is due
+    /// again the next time.
+    pub fn acks(&mut self, now: Now, mut tell: impl FnMut(u64, Acked) -> bool) {
+        if self.due.is_empty() {
+            return;
+        }
+        let (limits, publishers) = (self.limits, &mut self.publishers);
+        self.due.retain(|publisher| {
+            let Some(known) = publishers.get_mut(publisher) else { return false };
+            let Some(since) = known.due else { return false };
+            let waits = !known.urgent
+                && known.unacked < limits.ack_every
+                && now.saturating_sub(since) < limits.ack_after;
+            if waits || !tell(*publisher, Acked { next: known.next, again: known.again }) {
+                return true;
+            }
+            known.unacked = 0;
+            known.due = None;
+            known.urgent = false;
+            false
+        });
+    }
+
+    /// When an acknowledgement is due at the latest.
+    #[must_use]
+    pub fn next_ack(&self) -> Option<Now> {
+        let since = self.due.iter().filter_map(|publisher| self.publishers.get(publisher)?.due).min()?;
+        Some(since + self.limits.ack_after)
+    }
+
+    /// The entry of a publisher; a new one takes the place of the one not seen for longest when there
+    /// are too many.
+    fn known(&mut self, publisher: u64, now: Now) -> Option<&mut Known> {
+        if !self.publishers.contains_key(&publisher) {
+            if self.publishers.len() >= self.limits.known {
+                let oldest = self.publishers.iter().min_by_key(|(_, known)| known.seen).map(|(&id, _)| id)?;
+                self.publishers.remove(&oldest);
+            }
+            let known = Known {
+                next: 0,
+                unacked: 0,
+                again: false,
+                asked: None,
+                due: None,
+                urgent: false,
+                seen: now,
+                streams: FxHashMap::default(),
+            };
+            self.publishers.insert(publisher, known);
+        }
+        self.publishers.get_mut(&publisher)
+    }
+}

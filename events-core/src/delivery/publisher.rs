@@ -1,0 +1,308 @@
+//! The emitting side of a client: records become frames, frames get positions and go into the window.
+//!
+//! Consecutive records of the same event share a frame as long as it is open. Who opens and seals it,
+//! and when, is the client's to decide; here is only what must hold in whichever order it happens.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use super::Limits;
+use super::window::Window;
+use crate::control::{Acked, Announced, Topic};
+use crate::engine::Frame;
+use crate::event::PutError;
+use crate::frame::{self, Content, Header, flags};
+
+/// What must be known of an event to emit it.
+#[derive(Clone, Copy)]
+pub struct Kind<'a> {
+    /// Its name on the wire.
+    pub name: &'a str,
+    /// The fingerprint of its shape; 0 if there is none to compare.
+    pub fingerprint: u64,
+    /// Whether the last one is kept for late joiners.
+    pub retain: bool,
+    /// The canonical text of its shape; called once per event and server.
+    pub shape: &'a dyn Fn() -> String,
+}
+
+/// Why a record was not taken.
+#[derive(Debug)]
+pub enum Refused {
+    /// The window is full: nothing more until the server acknowledges.
+    Full,
+    /// The payload cannot be written.
+    Put(PutError),
+    /// The frame would be larger than the limit, in bytes.
+    TooLarge(usize),
+}
+
+/// Turns records into numbered frames and keeps them until they are safe.
+pub struct Publisher {
+    id: u64,
+    limits: Limits,
+    window: Window,
+    streams: Vec<Stream>,
+    index: FxHashMap<Box<str>, usize>,
+    open: Option<Open>,
+    /// Control messages, and retained frames told again: they go before the window's frames.
+    first: VecDeque<Frame>,
+    /// How large the last frame was: a good guess for the next.
+    guess: usize,
+}
+
+/// All records of one event.
+struct Stream {
+    name: Box<str>,
+    fingerprint: u64,
+    shape: String,
+    next_sequence: u64,
+    retain: bool,
+    retained: Option<(u64, Frame)>,
+}
+
+/// The frame that records are added to.
+struct Open {
+    stream: usize,
+    fingerprint: u64,
+    records: u64,
+    bytes: Vec<u8>,
+}
+
+impl Publisher {
+    /// A publisher that has emitted nothing.
+    #[must_use]
+    pub fn new(id: u64, limits: Limits) -> Publisher {
+        Publisher {
+            id,
+            limits,
+            window: Window::new(limits),
+            streams: Vec::new(),
+            index: FxHashMap::default(),
+            open: None,
+            first: VecDeque::new(),
+            guess: 256,
+        }
+    }
+
+    /// The publisher's id.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Adds one record, which `put` writes. `sent_at` is asked when a frame begins.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing was added then.
+    pub fn record(
+        &mut self,
+        kind: Kind<'_>,
+        sent_at: fn() -> u64,
+        put: impl FnOnce(&mut Vec<u8>) -> Result<(), PutError>,
+    ) -> Result<(), Refused> {
+        let fits = |open: &Open, streams: &[Stream]| {
+            open.fingerprint == kind.fingerprint && *streams[open.stream].name == *kind.name
+        };
+        if self.open.as_ref().is_some_and(|open| !fits(open, &self.streams)) {
+            self.seal();
+        }
+        if self.open.is_none() {
+            if !self.window.has_room() {
+                return Err(Refused::Full);
+            }
+            self.begin(kind, sent_at());
+        }
+        let Some(open) = self.open.as_mut() else { return Err(Refused::Full) };
+        let before = open.bytes.len();
+        let result = match put(&mut open.bytes) {
+            Ok(()) if open.bytes.len() > self.limits.largest_frame && open.records > 0 => {
+                // Alone in a frame it may still fit.
+                let record = open.bytes.split_off(before);
+                self.seal();
+                return self.record(kind, sent_at, |out| {
+                    out.extend_from_slice(&record);
+                    Ok(())
+                });
+            }
+            Ok(()) if open.bytes.len() > self.limits.largest_frame => Err(Refused::TooLarge(open.bytes.len())),
+            Ok(()) => Ok(()),
+            Err(error) => Err(Refused::Put(error)),
+        };
+        if result.is_err() {
+            open.bytes.truncate(before);
+            if open.records == 0 {
+                self.open = None;
+            }
+            return result;
+        }
+        open.records += 1;
+        if open.bytes.len() >= self.limits.frame {
+            self.seal();
+        }
+        Ok(())
+    }
+
+    /// Closes the open frame: what comes next begins another.
+    pub fn seal(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let position = self.window.next_position();
+        let stream = &mut self.streams[open.stream];
+        stream.next_sequence += open.records;
+        self.guess = open.bytes.len();
+        let frame = Frame::new(open.bytes);
+        if stream.retain {
+            stream.retained = Some((position, frame.clone()));
+        }
+        self.window.append(frame);
+    }
+
+    /// Whether records wait in an open frame.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The next message for the server, as long as not too much is on its way.
+    pub fn send(&mut self) -> Option<Frame> {
+        self.first.pop_front().or_else(|| self.window.send())
+    }
+
+    /// Whether [`send`](Publisher::send) has something.
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        !self.first.is_empty() || self.window.can_send()
+    }
+
+    /// Whether a record would be taken.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.open.is_some() || self.window.has_room()
+    }
+
+    /// The position behind everything recorded so far, sealed or not.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.window.next_position() + u64::from(self.open.is_some())
+    }
+
+    /// The position up to which, exclusive, the server has acknowledged.
+    #[must_use]
+    pub fn acked_position(&self) -> u64 {
+        self.window.acked_position()
+    }
+
+    /// How many records the server has not acknowledged.
+    #[must_use]
+    pub fn unacked_records(&self) -> u64 {
+        let skip = self.window.acked_position() - self.window.first_position();
+        let sealed: u64 = self.window.frames().skip(skip as usize).map(|frame| count(frame)).sum();
+        sealed + self.open.as_ref().map_or(0, |open| open.records)
+    }
+
+    /// What the server said of this publisher.
+    pub fn acked(&mut self, acked: Acked) {
+        if self.window.acked(acked) || acked.again {
+            self.tell_again();
+        }
+    }
+
+    /// The server is a new run: it must get everything there is.
+    pub fn new_server(&mut self) {
+        self.window.start_again();
+        self.tell_again();
+    }
+
+    /// The connection was thrown away with what was queued in it.
+    pub fn connection_lost(&mut self) {
+        self.window.go_back();
+    }
+
+    /// See [`Window::probe`].
+    #[must_use]
+    pub fn probe(&self) -> Option<Frame> {
+        self.window.probe()
+    }
+
+    fn begin(&mut self, kind: Kind<'_>, sent_at: u64) {
+        let stream = match self.index.get(kind.name) {
+            Some(&stream) => stream,
+            None => {
+                let stream = self.streams.len();
+                self.index.insert(kind.name.into(), stream);
+                self.streams.push(Stream {
+                    name: kind.name.into(),
+                    fingerprint: 0,
+                    shape: String::new(),
+                    next_sequence: 0,
+                    retain: kind.retain,
+                    retained: None,
+                });
+                stream
+            }
+        };
+        if self.streams[stream].fingerprint != kind.fingerprint {
+            self.streams[stream].fingerprint = kind.fingerprint;
+            self.streams[stream].shape = (kind.shape)();
+            let sequence = self.streams[stream].next_sequence;
+            let announcement = self.announce(stream, sequence);
+            self.first.push_back(announcement);
+        }
+        let stream_ref = &self.streams[stream];
+        let header = Header {
+            flags: if kind.retain { flags::RETAINED } else { 0 },
+            publisher: self.id,
+            position: self.window.next_position(),
+            sequence: stream_ref.next_sequence,
+            fingerprint: kind.fingerprint,
+            sent_at,
+        };
+        let mut bytes = Vec::with_capacity((self.guess + self.guess / 8).clamp(160, self.limits.frame + 4096));
+        frame::begin(&mut bytes, kind.name, &header);
+        self.open = Some(Open { stream, fingerprint: kind.fingerprint, records: 0, bytes });
+    }
+
+    fn announce(&self, stream: usize, sequence: u64) -> Frame {
+        let stream = &self.streams[stream];
+        Topic::Shape { fingerprint: stream.fingerprint }.message(&Announced {
+            publisher: self.id,
+            name: stream.name.to_string(),
+            sequence,
+            shape: stream.shape.clone(),
+        })
+    }
+
+    /// What a server that knows nothing must hear before the window: the shapes, where the sequences
+    /// stand at the window's beginning, and the retained events that have left the window.
+    fn tell_again(&mut self) {
+        let mut at_window: FxHashMap<String, u64> = FxHashMap::default();
+        for bytes in self.window.frames() {
+            if let Ok(Content::Event(view)) = frame::parse(bytes)
+                && !at_window.contains_key(view.name)
+            {
+                at_window.insert(view.name.to_owned(), view.header.sequence);
+            }
+        }
+        self.first.clear();
+        for index in 0..self.streams.len() {
+            let stream = &self.streams[index];
+            let sequence = at_window.get(&*stream.name).copied().unwrap_or(stream.next_sequence);
+            if let Some((position, retained)) = &stream.retained
+                && *position < self.window.first_position()
+            {
+                self.first.push_back(Frame::new(frame::with_flags(retained, flags::TOLD_AGAIN)));
+            }
+            let announcement = self.announce(index, sequence);
+            self.first.push_back(announcement);
+        }
+    }
+}
+
+/// How many records a frame holds.
+fn count(bytes: &[u8]) -> u64 {
+    match frame::parse(bytes) {
+        Ok(Content::Event(view)) => view.count(),
+        _ => 0,
+    }
+}

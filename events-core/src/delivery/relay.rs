@@ -1,0 +1,446 @@
+//! The server as a state machine: takes frames in, hands them out, answers control messages.
+//!
+//! One call of [`Relay::turn`] does a slice of everything, in this order, so that nothing starves:
+//!
+//! ```text
+//!  subscriptions ─▶ answers ─▶ replays ─▶ frames (collect, judge, ring, publish) ─▶ acks
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::intake::{Intake, Stream, Verdict};
+use super::replay::{Next, Replay};
+use super::retained::Retained;
+use super::ring::{Ring, sequence_behind, view};
+use super::{Limits, Now};
+use crate::control::{self, About, Announced, Empty, Figures, Resume, Synced, Topic};
+use crate::engine::{EngineError, Frame, Hub, Peer, PublishError, Subscription};
+use crate::frame::{self, Content, View, flags};
+
+/// How many subscriptions, and how many frames, one turn takes.
+const SLICE: usize = 256;
+/// How many frames of the ring a replay looks at, and how many it sends, in one turn.
+const REPLAY_LOOK: usize = 4096;
+const REPLAY_SEND: usize = 32;
+/// How many answers may wait for clients that do not read.
+const ANSWERS: usize = 16_384;
+/// How often the figures go out, in microseconds.
+const STATS_EVERY: Now = 2_000_000;
+
+/// The server's memory and rules.
+pub struct Relay {
+    epoch: u64,
+    limits: Limits,
+    intake: Intake,
+    ring: Ring,
+    retained: Retained,
+    shapes: FxHashMap<u64, String>,
+    clients: FxHashMap<u64, Client>,
+    answers: VecDeque<Answer>,
+    /// A frame that is in the ring and that not everybody has been sent.
+    pending: Option<Frame>,
+    /// Since when nothing could be published.
+    blocked: Option<Now>,
+    /// Until when nothing leaves the ring, since subscribers of an older server may want it.
+    grace: Option<Now>,
+    next_stats: Now,
+    figures: Figures,
+}
+
+/// What is known of a connected client.
+#[derive(Debug)]
+struct Client {
+    peer: Option<Peer>,
+    /// When it last showed that it lives and moves on.
+    seen: Now,
+    replay: Option<Replay>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    head: Frame,
+    body: Option<Frame>,
+}
+
+/// What the caller of [`Relay::turn`] does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Call again at once.
+    Busy,
+    /// Wait for the hub, but not past this time.
+    Idle(Now),
+}
+
+impl Relay {
+    /// A server that knows nothing yet. `epoch` names this run.
+    #[must_use]
+    pub fn new(epoch: u64, limits: Limits) -> Relay {
+        Relay {
+            epoch,
+            limits,
+            intake: Intake::new(limits),
+            ring: Ring::new(limits),
+            retained: Retained::new(limits.known),
+            shapes: FxHashMap::default(),
+            clients: FxHashMap::default(),
+            answers: VecDeque::new(),
+            pending: None,
+            blocked: None,
+            grace: None,
+            next_stats: 0,
+            figures: Figures::default(),
+        }
+    }
+
+    /// The message every connection gets first.
+    #[must_use]
+    pub fn welcome(&self) -> Frame {
+        Topic::Hello { epoch: self.epoch }.message(&Empty())
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let (publishers, clients) = (self.intake.len() as u64, self.clients.len() as u64);
+        Figures { publishers, clients, ..self.figures }
+    }
+
+    /// Does a slice of work. `slice` is how long a publication may wait for room.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub cannot be used any more.
+    pub fn turn(&mut self, hub: &mut dyn Hub, now: Now, slice: Duration) -> Result<Pace, EngineError> {
+        let mut busy = false;
+        for _ in 0..SLICE * 4 {
+            let Some(subscription) = hub.subscription()? else { break };
+            busy = true;
+            self.subscribed(subscription, now);
+        }
+        self.answer(hub)?;
+        busy |= self.replay(hub, now)?;
+        busy |= self.relay(hub, now, slice)?;
+        self.acknowledge(hub, now)?;
+        if now >= self.next_stats {
+            self.next_stats = now + STATS_EVERY;
+            let figures = self.figures();
+            self.push_answer(Topic::Stats.message(&figures), None);
+        }
+        if busy || self.pending.is_some() {
+            return Ok(Pace::Busy);
+        }
+        let mut until = self.next_stats;
+        if let Some(due) = self.intake.next_ack() {
+            until = until.min(due);
+        }
+        if !self.answers.is_empty() || self.clients.values().any(|client| client.replay.is_some()) {
+            until = until.min(now + 1_000);
+        }
+        Ok(Pace::Idle(until.max(now)))
+    }
+
+    /// Sends a control message to whoever subscribed to its topic.
+    pub fn say(&mut self, message: Frame) {
+        self.push_answer(message, None);
+    }
+
+    /// Whether no client is connected and nothing waits.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.clients.is_empty() && self.answers.is_empty() && self.pending.is_none()
+    }
+
+    fn subscribed(&mut self, subscription: Subscription, now: Now) {
+        let Some(topic) = Topic::parse(&subscription.topic) else { return };
+        match (topic, subscription.on) {
+            (Topic::Rx { client }, true) => {
+                let known = self.clients.len() < self.limits.known;
+                match self.clients.get_mut(&client) {
+                    Some(entry) => (entry.peer, entry.seen) = (subscription.peer, now),
+                    None if known => {
+                        self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None });
+                    }
+                    None => {}
+                }
+            }
+            (Topic::Rx { client }, false) => {
+                self.clients.remove(&client);
+            }
+            (Topic::Sync { client, number, about }, true) => {
+                if let Some(entry) = self.clients.get_mut(&client) {
+                    entry.seen = now;
+                }
+                self.synced(client, number, about);
+            }
+            _ => {}
+        }
+    }
+
+    fn synced(&mut self, client: u64, number: u64, about: About) {
+        let mut synced =
+            Synced { epoch: self.epoch, baseline: self.intake.baseline(), sequences: Vec::new(), shape: None };
+        let mut retained = None;
+        match &about {
+            About::Nothing => {}
+            About::Event(name) => {
+                let streams = self.intake.streams(name);
+                synced.sequences = streams.map(|(publisher, stream)| (publisher, self.next_of(stream))).collect();
+                retained = self.retained.get(name).cloned();
+            }
+            About::Shape(fingerprint) => synced.shape = self.shapes.get(fingerprint).cloned(),
+        }
+        self.push_answer(Topic::Sync { client, number, about }.message(&synced), retained);
+    }
+
+    fn next_of(&self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Next(next) => next,
+            Stream::InRing(index) => self.ring.sequence_behind(index).unwrap_or(0),
+        }
+    }
+
+    fn push_answer(&mut self, head: Frame, body: Option<Frame>) {
+        if self.answers.len() >= ANSWERS {
+            // Whoever asked asks again.
+            self.answers.pop_front();
+            self.figures.refused += 1;
+        }
+        self.answers.push_back(Answer { head, body });
+    }
+
+    /// Sends the answers whose clients have room.
+    fn answer(&mut self, hub: &mut dyn Hub) -> Result<(), EngineError> {
+        for _ in 0..self.answers.len() {
+            let Some(answer) = self.answers.pop_front() else { break };
+            if !sent(hub.publish(&answer.head, answer.body.as_ref(), Duration::ZERO))? {
+                self.answers.push_back(answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves every replay on. Returns whether one did.
+    fn replay(&mut self, hub: &mut dyn Hub, now: Now) -> Result<bool, EngineError> {
+        let mut moved = false;
+        let ids: Vec<u64> = self.clients.iter().filter(|(_, c)| c.replay.is_some()).map(|(&id, _)| id).collect();
+        for id in ids {
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let Some(mut replay) = client.replay.take() else { continue };
+            let (topic, mut budget) = (Topic::Rx { client: id }, REPLAY_LOOK);
+            let head = topic.message(&control::Replay { number: replay.number(), ..Default::default() });
+            let mut ended = false;
+            for _ in 0..REPLAY_SEND {
+                match replay.next(&self.ring, &mut budget) {
+                    Next::Frame(frame) if sent(hub.publish(&head, Some(&frame), Duration::ZERO))? => {
+                        replay.sent(now);
+                        self.figures.replayed += 1;
+                        moved = true;
+                    }
+                    Next::Frame(_) => break,
+                    Next::Later => {
+                        moved = true;
+                        break;
+                    }
+                    Next::End => {
+                        let end = self.end_of(&replay);
+                        ended = sent(hub.publish(&topic.message(&end), None, Duration::ZERO))?;
+                        break;
+                    }
+                }
+            }
+            if !ended && let Some(client) = self.clients.get_mut(&id) {
+                client.replay = Some(replay);
+            }
+        }
+        Ok(moved)
+    }
+
+    fn end_of(&self, replay: &Replay) -> control::Replay {
+        let wanted = self.intake.all_streams().filter(|(_, name, _)| replay.wants_name(name));
+        control::Replay {
+            number: replay.number(),
+            end: true,
+            baseline: self.intake.baseline(),
+            sequences: wanted.map(|(publisher, name, s)| (publisher, name.to_owned(), self.next_of(s))).collect(),
+        }
+    }
+
+    /// Hands frames on, as long as everybody has room. Returns whether there was one.
+    fn relay(&mut self, hub: &mut dyn Hub, now: Now, slice: Duration) -> Result<bool, EngineError> {
+        let mut busy = false;
+        let mut wait = slice;
+        for _ in 0..SLICE {
+            if let Some(frame) = self.pending.take()
+                && !sent(hub.publish(&frame, None, wait))?
+            {
+                self.pending = Some(frame);
+                return self.held_up(hub, now).map(|()| true);
+            }
+            wait = Duration::ZERO;
+            self.blocked = None;
+            if !self.make_room(now) {
+                return Ok(busy);
+            }
+            let Some(message) = hub.collect()? else { return Ok(busy) };
+            busy = true;
+            self.collected(message, now);
+        }
+        Ok(busy)
+    }
+
+    /// Makes the ring fit for another frame, unless a frame that would have to go is still needed.
+    fn make_room(&mut self, now: Now) -> bool {
+        while self.ring.is_full() {
+            let tail = self.ring.tail();
+            let replays = self.clients.values().filter_map(|client| client.replay.as_ref());
+            let needed = self.grace.is_some_and(|until| now < until)
+                || replays.into_iter().any(|replay| replay.holds(tail, &self.limits, now));
+            if needed {
+                return false;
+            }
+            let Some((index, frame)) = self.ring.pop() else { return true };
+            if let Some(view) = view(&frame) {
+                self.intake.leaves_ring(view.header.publisher, view.name, index, || sequence_behind(&view));
+            }
+        }
+        true
+    }
+
+    fn collected(&mut self, message: Frame, now: Now) {
+        if message.len() > self.limits.largest_frame + frame::HEADER + frame::MAX_NAME + 1 {
+            self.figures.malformed += 1;
+            return;
+        }
+        match frame::parse(&message) {
+            Ok(Content::Event(view)) => {
+                if self.admit(&view, &message, now) {
+                    self.figures.frames += 1;
+                    self.figures.bytes += message.len() as u64;
+                    self.pending = Some(message);
+                }
+            }
+            Ok(Content::Foreign { .. }) => {
+                self.figures.foreign += 1;
+                self.pending = Some(message);
+            }
+            Ok(Content::Control) => self.controlled(&message, now),
+            Err(_) => self.figures.malformed += 1,
+        }
+    }
+
+    /// Whether the frame goes out; it is in the ring then.
+    fn admit(&mut self, view: &View<'_>, frame: &Frame, now: Now) -> bool {
+        let header = &view.header;
+        if header.has(flags::TOLD_AGAIN) {
+            self.retain(view, frame);
+            return false;
+        }
+        if header.position != 0 {
+            match self.intake.judge(header, frame.len(), now) {
+                Verdict::Take => {}
+                Verdict::Duplicate => {
+                    self.figures.duplicates += 1;
+                    return false;
+                }
+                Verdict::Early => {
+                    self.figures.early += 1;
+                    return false;
+                }
+            }
+            if Intake::is_resumed(header) && self.grace.is_none() {
+                self.grace = Some(now + self.limits.grace);
+            }
+            let index = self.ring.push(frame.clone());
+            self.intake.note(header.publisher, view.name, index);
+        }
+        if header.has(flags::RETAINED) {
+            self.retain(view, frame);
+        }
+        true
+    }
+
+    fn retain(&mut self, view: &View<'_>, frame: &Frame) {
+        if !self.retained.keep(view, frame) {
+            self.figures.refused += 1;
+        }
+    }
+
+    fn controlled(&mut self, message: &Frame, now: Now) {
+        match control::parse(message) {
+            Some((Topic::Shape { fingerprint }, body)) => {
+                if let Some(announced) = control::body::<Announced>(body)
+                    && crate::shape::fingerprint_of(&announced.shape) == fingerprint
+                {
+                    self.intake.announced(announced.publisher, &announced.name, announced.sequence, now);
+                    if self.shapes.len() < self.limits.known {
+                        self.shapes.entry(fingerprint).or_insert(announced.shape);
+                    }
+                    return;
+                }
+            }
+            Some((Topic::Resume { client, number }, body)) => {
+                if let Some(resume) = control::body::<Resume>(body)
+                    && let Some(entry) = self.clients.get_mut(&client)
+                {
+                    entry.seen = now;
+                    entry.replay = Some(Replay::new(number, resume, &self.ring, now));
+                    self.figures.replays += 1;
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.figures.refused += 1;
+    }
+
+    /// Nothing can be published: after the stall limit, whoever has no room and does not move on is
+    /// disconnected. It comes back and resumes.
+    fn held_up(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {
+        let since = *self.blocked.get_or_insert(now);
+        if now.saturating_sub(since) < self.limits.stall {
+            return Ok(());
+        }
+        self.blocked = Some(now);
+        for (&id, client) in &mut self.clients {
+            if now.saturating_sub(client.seen) < self.limits.stall {
+                continue;
+            }
+            let probe = Topic::Rx { client: id }.message(&control::Replay::default());
+            if sent(hub.publish(&probe, None, Duration::ZERO))? {
+                continue;
+            }
+            tracing::warn!(client = format!("{id:016x}"), "a client takes nothing and is disconnected");
+            self.figures.stalled += 1;
+            client.replay = None;
+            if let Some(peer) = client.peer.take() {
+                hub.disconnect(peer);
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {
+        let mut failed = None;
+        self.intake.acks(now, |publisher, acked| {
+            match sent(hub.publish(&Topic::Ack { publisher }.message(&acked), None, Duration::ZERO)) {
+                Ok(sent) => sent,
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            }
+        });
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Whether a message left; a full queue is no error.
+fn sent(result: Result<(), PublishError>) -> Result<bool, EngineError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(PublishError::Full) => Ok(false),
+        Err(PublishError::Engine(error)) => Err(error),
+    }
+}

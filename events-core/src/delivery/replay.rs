@@ -1,0 +1,92 @@
+//! One client's replay: a cursor that follows the ring until it has caught up.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::ring::{Ring, view};
+use super::{Limits, Now};
+use crate::control::Resume;
+use crate::engine::Frame;
+use crate::frame::View;
+
+/// What a client still has to get.
+#[derive(Debug)]
+pub struct Replay {
+    number: u64,
+    cursor: u64,
+    had: FxHashMap<u64, u64>,
+    names: FxHashSet<String>,
+    any: bool,
+    /// When it last took a frame.
+    moved: Now,
+}
+
+/// What to send next.
+#[derive(Debug)]
+pub enum Next {
+    /// This frame; [`Replay::sent`] once it left.
+    Frame(Frame),
+    /// It has caught up.
+    End,
+    /// It is still on its way; later.
+    Later,
+}
+
+impl Replay {
+    /// A replay from the ring's oldest frame on.
+    #[must_use]
+    pub fn new(number: u64, resume: Resume, ring: &Ring, now: Now) -> Replay {
+        Replay {
+            number,
+            cursor: ring.tail(),
+            had: resume.had.into_iter().collect(),
+            names: resume.names.into_iter().collect(),
+            any: resume.any,
+            moved: now,
+        }
+    }
+
+    /// Which attempt of the client it serves.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The frame to send next. Looks at no more than `budget` frames of the ring, which it counts down.
+    pub fn next(&mut self, ring: &Ring, budget: &mut usize) -> Next {
+        self.cursor = self.cursor.max(ring.tail());
+        while let Some(frame) = ring.get(self.cursor) {
+            if *budget == 0 {
+                return Next::Later;
+            }
+            *budget -= 1;
+            if view(frame).is_some_and(|view| self.wants(&view)) {
+                return Next::Frame(frame.clone());
+            }
+            self.cursor += 1;
+        }
+        Next::End
+    }
+
+    /// The frame that [`next`](Replay::next) gave has left.
+    pub fn sent(&mut self, now: Now) {
+        self.cursor += 1;
+        self.moved = now;
+    }
+
+    /// Whether the ring must not drop the frame at `index` yet: this replay needs it and moves on.
+    #[must_use]
+    pub fn holds(&self, index: u64, limits: &Limits, now: Now) -> bool {
+        self.cursor <= index && now.saturating_sub(self.moved) < limits.stall
+    }
+
+    /// Whether the client asked for the event.
+    #[must_use]
+    pub fn wants_name(&self, name: &str) -> bool {
+        self.any || self.names.contains(name)
+    }
+
+    fn wants(&self, view: &View<'_>) -> bool {
+        let had = self.had.get(&view.header.publisher).copied().unwrap_or(0);
+        (view.header.position == 0 || view.header.position > had) && self.wants_name(view.name)
+    }
+}

@@ -1,0 +1,477 @@
+//! Where handlers get called: the table of one client's handlers, owned by its handler thread.
+//!
+//! ```text
+//!  frame ─▶ entry of its name ─▶ for each record: for each route (one per payload type)
+//!                                                   decode once ─▶ handler, handler, …
+//! ```
+//!
+//! Nothing here is locked: whoever registers sends the handler over as a step, so handlers may
+//! register, unregister and emit as they like.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::engine::Frame;
+use crate::error::{Error, Lagged};
+use crate::event::{Catalog, EventInfo, Receive};
+use crate::take::TakeError;
+use crate::frame::{self, Content, View};
+use crate::reader::Reader;
+use crate::received::{About, Received};
+use crate::registration::Slot;
+use crate::shape::ShapeMismatch;
+
+/// A handler of the payload `P`.
+pub(crate) type Handler<P> = Box<dyn FnMut(&Received<P>) + Send>;
+
+/// What a dispatcher needs from around it.
+pub(crate) trait Around {
+    /// The canonical text behind a fingerprint, if it can be had.
+    fn shape(&mut self, fingerprint: u64) -> Option<String>;
+    /// Something was missed.
+    fn lagged(&mut self, lagged: Lagged);
+    /// Something went wrong with what arrived, or in a handler.
+    fn problem(&mut self, error: Error);
+    /// A handler is called now.
+    fn calls(&mut self, slot: &Arc<Slot>);
+}
+
+/// All handlers with the same payload type on the same interest.
+pub(crate) trait Route: Send {
+    /// Decodes the record at the beginning of `bytes`, calls the handlers, returns the record's size.
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError>;
+    /// What this program knows of the event, if the payload is typed.
+    fn info(&self, name: &str) -> Option<&'static EventInfo>;
+    /// Removes what was unregistered. Returns whether anything is left.
+    fn sweep(&mut self) -> bool;
+    /// Whether a registration that is active is among them.
+    fn is_active(&self) -> bool;
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// For whom a record is.
+pub(crate) struct Call<'a> {
+    around: &'a mut dyn Around,
+    /// Only this registration: a retained event at its activation.
+    only: Option<u64>,
+    event: &'a str,
+}
+
+/// The handlers of one payload type.
+struct Handlers<P>(Vec<(Arc<Slot>, Handler<P>)>);
+
+impl<P> Handlers<P> {
+    fn call(&mut self, received: &Received<P>, call: &mut Call<'_>) {
+        for (slot, handler) in &mut self.0 {
+            let meant = call.only.is_none_or(|only| only == slot.id());
+            if !meant || !slot.may_call() {
+                continue;
+            }
+            call.around.calls(slot);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler(received))) {
+                call.around.problem(Error::HandlerPanicked {
+                    event: call.event.to_owned(),
+                    uid: slot.uid().to_owned(),
+                    message: message(&*panic),
+                });
+            }
+        }
+    }
+
+    fn wanted(&self, call: &Call<'_>) -> bool {
+        self.0.iter().any(|(slot, _)| call.only.is_none_or(|only| only == slot.id()) && slot.is_active())
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.retain(|(slot, _)| !slot.is_cancelled());
+        !self.0.is_empty()
+    }
+
+    fn is_active(&self) -> bool {
+        self.0.iter().any(|(slot, _)| slot.is_active())
+    }
+}
+
+struct Typed<E>(Handlers<E>);
+
+impl<E: Receive> Route for Typed<E> {
+    fn record(&mut self, _: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        if !self.0.wanted(call) {
+            reader.skip()?;
+            return Ok(reader.position());
+        }
+        let payload = E::take(&mut reader)?;
+        self.0.call(&Received::new(payload, about), call);
+        Ok(reader.position())
+    }
+
+    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+        Some(E::INFO)
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.sweep()
+    }
+
+    fn is_active(&self) -> bool {
+        self.0.is_active()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+struct AnyOf<A>(Handlers<A>);
+
+impl<A: Catalog> Route for AnyOf<A> {
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        reader.skip()?;
+        let size = reader.position();
+        if self.0.wanted(call) {
+            let payload = A::take(name, &mut Reader::new(&bytes[..size]))?;
+            self.0.call(&Received::new(payload, about), call);
+        }
+        Ok(size)
+    }
+
+    fn info(&self, name: &str) -> Option<&'static EventInfo> {
+        A::EVENTS.iter().copied().find(|info| info.name == name)
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.sweep()
+    }
+
+    fn is_active(&self) -> bool {
+        self.0.is_active()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// An event as it came, for programs that know its type only at run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawEvent {
+    /// The event's name.
+    pub name: String,
+    /// The fingerprint of the shape it was written with; 0 if its publisher gave none.
+    pub fingerprint: u64,
+    /// The payload: one MessagePack array.
+    pub payload: Vec<u8>,
+}
+
+struct Raw(Handlers<RawEvent>);
+
+impl Route for Raw {
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        reader.skip()?;
+        let size = reader.position();
+        if self.0.wanted(call) {
+            let event = RawEvent { name: name.to_owned(), fingerprint: about.fingerprint, payload: bytes[..size].to_vec() };
+            self.0.call(&Received::new(event, about), call);
+        }
+        Ok(size)
+    }
+
+    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+        None
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.sweep()
+    }
+
+    fn is_active(&self) -> bool {
+        self.0.is_active()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// One subscription, which takes each event over. It decodes for itself.
+struct Owned<E> {
+    slot: Arc<Slot>,
+    handler: OwnedHandler<E>,
+}
+
+/// Takes an event over; `false` if it had no room and skipped it.
+pub(crate) type OwnedHandler<E> = Box<dyn FnMut(Received<E>) -> bool + Send>;
+
+impl<E: Receive> Route for Owned<E> {
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        if call.only.is_some_and(|only| only != self.slot.id()) || !self.slot.may_call() {
+            reader.skip()?;
+            return Ok(reader.position());
+        }
+        let payload = E::take(&mut reader)?;
+        call.around.calls(&self.slot);
+        if !(self.handler)(Received::new(payload, about)) {
+            call.around.lagged(Lagged { event: name.to_owned(), publisher: about.publisher, missed: 1 });
+        }
+        Ok(reader.position())
+    }
+
+    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+        Some(E::INFO)
+    }
+
+    fn sweep(&mut self) -> bool {
+        !self.slot.is_cancelled()
+    }
+
+    fn is_active(&self) -> bool {
+        self.slot.is_active()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A handler on its way to the table.
+pub(crate) struct Addition {
+    pub(crate) slot: Arc<Slot>,
+    /// Adds to the route of its payload type, which it makes if there is none yet.
+    add: Box<dyn FnOnce(&mut Vec<Box<dyn Route>>) + Send>,
+}
+
+impl Addition {
+    pub(crate) fn typed<E: Receive>(slot: Arc<Slot>, handler: Handler<E>) -> Addition {
+        Addition::of(slot, handler, |route: &mut Typed<E>| &mut route.0.0, |handlers| Box::new(Typed(handlers)))
+    }
+
+    pub(crate) fn any<A: Catalog>(slot: Arc<Slot>, handler: Handler<A>) -> Addition {
+        Addition::of(slot, handler, |route: &mut AnyOf<A>| &mut route.0.0, |handlers| Box::new(AnyOf(handlers)))
+    }
+
+    pub(crate) fn raw(slot: Arc<Slot>, handler: Handler<RawEvent>) -> Addition {
+        Addition::of(slot, handler, |route: &mut Raw| &mut route.0.0, |handlers| Box::new(Raw(handlers)))
+    }
+
+    pub(crate) fn owned<E: Receive>(slot: Arc<Slot>, handler: OwnedHandler<E>) -> Addition {
+        let own = slot.clone();
+        let add = Box::new(move |routes: &mut Vec<Box<dyn Route>>| {
+            routes.push(Box::new(Owned { slot: own, handler }));
+        });
+        Addition { slot, add }
+    }
+
+    fn of<P: 'static, R: Route + 'static>(
+        slot: Arc<Slot>,
+        handler: Handler<P>,
+        inside: fn(&mut R) -> &mut Vec<(Arc<Slot>, Handler<P>)>,
+        make: fn(Handlers<P>) -> Box<dyn Route>,
+    ) -> Addition {
+        let own = slot.clone();
+        let add = Box::new(move |routes: &mut Vec<Box<dyn Route>>| {
+            match routes.iter_mut().find_map(|route| route.as_any().downcast_mut::<R>()) {
+                Some(route) => inside(route).push((own, handler)),
+                None => routes.push(make(Handlers(vec![(own, handler)]))),
+            }
+        });
+        Addition { slot, add }
+    }
+}
+
+/// Handlers by event name, and what was received of each.
+#[derive(Default)]
+pub(crate) struct Dispatcher {
+    entries: FxHashMap<Box<str>, Entry>,
+    any: Vec<Box<dyn Route>>,
+    slots: FxHashMap<u64, Arc<Slot>>,
+    verdicts: FxHashMap<(u64, u64), Option<ShapeMismatch>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    routes: Vec<Box<dyn Route>>,
+    /// The next sequence of each publisher.
+    expected: FxHashMap<u64, u64>,
+}
+
+/// How many publishers one event is followed for, and how many verdicts on shapes are kept.
+const KNOWN: usize = 65_536;
+
+impl Dispatcher {
+    pub(crate) fn add(&mut self, addition: Addition) {
+        let slot = addition.slot;
+        let routes = match slot.event() {
+            Some(event) => &mut self.entries.entry(event.into()).or_default().routes,
+            None => &mut self.any,
+        };
+        (addition.add)(routes);
+        self.slots.insert(slot.id(), slot);
+    }
+
+    /// Removes what was unregistered.
+    pub(crate) fn sweep(&mut self) {
+        self.slots.retain(|_, slot| !slot.is_cancelled());
+        self.any.retain_mut(|route| route.sweep());
+        let any = !self.any.is_empty();
+        self.entries.retain(|_, entry| {
+            entry.routes.retain_mut(|route| route.sweep());
+            any || !entry.routes.is_empty()
+        });
+    }
+
+    /// A registration becomes active here in the stream, and gets the retained event.
+    pub(crate) fn activate(
+        &mut self,
+        registration: u64,
+        retained: Option<&Frame>,
+        sequences: Vec<(u64, u64)>,
+        around: &mut dyn Around,
+    ) {
+        let Some(slot) = self.slots.get(&registration).cloned() else { return };
+        if let Some(event) = slot.event() {
+            let entry = self.entries.entry(event.into()).or_default();
+            if !entry.routes.iter().any(|route| route.is_active()) && self.any.is_empty() {
+                entry.expected.clear();
+            }
+            for (publisher, next) in sequences {
+                entry.expected.entry(publisher).or_insert(next);
+            }
+        }
+        slot.activate();
+        let Some(frame) = retained else { return };
+        if let Ok(Content::Event(view)) = frame::parse(frame)
+            && let Some((number, Ok(record))) = view.records().enumerate().last()
+        {
+            let last = View {
+                header: frame::Header { sequence: view.header.sequence + number as u64, ..view.header },
+                records: record,
+                ..view
+            };
+            self.records(&last, Some(registration), around);
+        }
+    }
+
+    /// Hands a frame's records to whoever registered.
+    pub(crate) fn frame(&mut self, frame: &Frame, around: &mut dyn Around) {
+        let Ok(Content::Event(view)) = frame::parse(frame) else { return };
+        let numbered = view.header.position != 0;
+        if numbered {
+            self.expect(view.name, view.header.publisher, view.header.sequence, around);
+        }
+        let count = self.records(&view, None, around);
+        if numbered && let Some(entry) = self.entries.get_mut(view.name) {
+            entry.expected.insert(view.header.publisher, view.header.sequence.saturating_add(count));
+        }
+    }
+
+    /// The stream of `publisher` and `event` stands at `next`: what did not arrive by now is lost.
+    pub(crate) fn reached(&mut self, publisher: u64, event: &str, next: u64, around: &mut dyn Around) {
+        self.expect(event, publisher, next, around);
+    }
+
+    /// Notes that the stream stands at `sequence` now, and reports what lies between.
+    fn expect(&mut self, event: &str, publisher: u64, sequence: u64, around: &mut dyn Around) {
+        let entry = match self.entries.get_mut(event) {
+            Some(entry) => entry,
+            None if self.any.is_empty() => return,
+            None => self.entries.entry(event.into()).or_default(),
+        };
+        if entry.expected.len() >= KNOWN && !entry.expected.contains_key(&publisher) {
+            // Publishers that are gone for long make room; which one is left out hardly matters.
+            let victim = entry.expected.keys().next().copied();
+            victim.map(|victim| entry.expected.remove(&victim));
+        }
+        // A publisher that nobody named at activation is new, so its first is 0; for handlers of all
+        // events nobody is named, and the first one seen begins the count.
+        let new = if entry.routes.is_empty() { sequence } else { 0 };
+        let expected = entry.expected.entry(publisher).or_insert(new);
+        if sequence > *expected {
+            let missed = sequence - *expected;
+            *expected = sequence;
+            around.lagged(Lagged { event: event.to_owned(), publisher, missed });
+        }
+    }
+
+    /// Calls the handlers for each record and returns how many there were.
+    fn records(&mut self, view: &View<'_>, only: Option<u64>, around: &mut dyn Around) -> u64 {
+        let own = self.entries.get_mut(view.name).map(|entry| &mut entry.routes);
+        let mut routes: Vec<&mut Box<dyn Route>> = own.into_iter().flatten().chain(&mut self.any).collect();
+        if view.header.fingerprint != 0 {
+            let verdicts = &mut self.verdicts;
+            routes.retain(|route| {
+                let Some(info) = route.info(view.name) else { return true };
+                readable(verdicts, info, view, around)
+            });
+        }
+        let mut about = About::new(&view.header, only.is_some());
+        let mut rest = view.records;
+        let mut count = 0;
+        while !rest.is_empty() {
+            let mut size = None;
+            for route in &mut routes {
+                let mut call = Call { around: &mut *around, only, event: view.name };
+                match route.record(view.name, rest, about, &mut call) {
+                    Ok(taken) => size = Some(taken),
+                    Err(source) => around.problem(Error::Take {
+                        event: view.name.to_owned(),
+                        publisher: view.header.publisher,
+                        source,
+                    }),
+                }
+            }
+            let size = size.or_else(|| {
+                let mut reader = Reader::new(rest);
+                reader.skip().ok().map(|()| reader.position())
+            });
+            let Some(behind) = size.and_then(|size| rest.get(size..)) else { break };
+            rest = behind;
+            count += 1;
+            about.sequence = about.sequence.wrapping_add(1);
+        }
+        count
+    }
+}
+
+/// Whether records of the frame's shape can be read as `info`; the verdict is kept.
+fn readable(
+    verdicts: &mut FxHashMap<(u64, u64), Option<ShapeMismatch>>,
+    info: &'static EventInfo,
+    view: &View<'_>,
+    around: &mut dyn Around,
+) -> bool {
+    let theirs = view.header.fingerprint;
+    if theirs == info.fingerprint {
+        return true;
+    }
+    if verdicts.len() >= KNOWN {
+        verdicts.clear();
+    }
+    let verdict = verdicts.entry((info.fingerprint, theirs)).or_insert_with(|| match around.shape(theirs) {
+        Some(shape) => info.check_shape(&shape).err(),
+        None => Some(ShapeMismatch { field: String::new(), why: "the server does not know the shape".to_owned() }),
+    });
+    match verdict {
+        None => true,
+        Some(mismatch) => {
+            around.problem(Error::SchemaMismatch {
+                event: view.name.to_owned(),
+                publisher: view.header.publisher,
+                source: mismatch.clone(),
+            });
+            false
+        }
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,133 @@
+//! What can go wrong, and what was missed.
+
+use crate::engine::EngineError;
+use crate::event::PutError;
+use crate::take::TakeError;
+use crate::shape::ShapeMismatch;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There was no room for the event within the time `emit` may wait; nothing was emitted.
+    #[error(
+        "`{event}` was not emitted: the queue to the server is full, since no server is there or a subscriber \
+         is slow; emit it again later"
+    )]
+    Backpressure {
+        /// The event.
+        event: String,
+    },
+    /// The uid is taken on this event and client.
+    #[error("`{event}` has a handler with uid `{uid}` already; use `on::<E>().uid(..).replace()` to replace it")]
+    AlreadyRegistered {
+        /// The event.
+        event: String,
+        /// The uid.
+        uid: String,
+    },
+    /// A field cannot be written.
+    #[error("`{event}` was not emitted: its payload cannot be written")]
+    Put {
+        /// The event.
+        event: String,
+        /// The field, and why.
+        source: PutError,
+    },
+    /// The event is larger than a frame may be.
+    #[error("`{event}` was not emitted: it takes {bytes} bytes, and a frame at most {limit}; split it up")]
+    TooLarge {
+        /// The event.
+        event: String,
+        /// Its size with the header.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A record arrived that is no payload of the event; it was skipped.
+    #[error("a record of `{event}` by publisher {publisher:016x} cannot be read and was skipped")]
+    Take {
+        /// The event.
+        event: String,
+        /// Who emitted it.
+        publisher: u64,
+        /// Where it differs.
+        source: TakeError,
+    },
+    /// A publisher's catalog has another shape for the event, which this program cannot read.
+    #[error("`{event}` by publisher {publisher:016x} has another shape than here; bring both to one catalog")]
+    SchemaMismatch {
+        /// The event.
+        event: String,
+        /// Who emitted it.
+        publisher: u64,
+        /// The first field that differs.
+        source: ShapeMismatch,
+    },
+    /// A message of another protocol arrived on the event; it was not read.
+    #[error("a message on `{event}` comes from a program of another protocol and was not read")]
+    Foreign {
+        /// The event.
+        event: String,
+    },
+    /// Bytes arrived that are no frame.
+    #[error("a message that is no frame arrived and was dropped")]
+    Malformed,
+    /// A handler panicked; it goes on with the next event.
+    #[error("the handler `{uid}` of `{event}` panicked: {message}")]
+    HandlerPanicked {
+        /// The event.
+        event: String,
+        /// The handler's uid.
+        uid: String,
+        /// What it said.
+        message: String,
+    },
+    /// The server did not acknowledge everything in time.
+    #[error("{unacknowledged} events are not known to have reached the server within the limit")]
+    NotFlushed {
+        /// How many.
+        unacknowledged: u64,
+    },
+    /// The address has a scheme that no engine serves.
+    #[error("`{address}` is no address of an engine of this build; allowed are {allowed}")]
+    Scheme {
+        /// What was given.
+        address: String,
+        /// The schemes there are.
+        allowed: String,
+    },
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+    /// The default client was configured after it was used.
+    #[error("the default client is in use already; call `configure` before anything else")]
+    AlreadyConfigured,
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Records that were emitted and did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lagged {
+    /// The event.
+    pub event: String,
+    /// Who emitted them.
+    pub publisher: u64,
+    /// How many.
+    pub missed: u64,
+}
+
+/// A change of the connection to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connection {
+    /// The first server is there.
+    Connected,
+    /// The connection broke, or the server is leaving.
+    Reconnecting,
+    /// A server is there again.
+    Reconnected,
+}

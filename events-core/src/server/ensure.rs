@@ -1,0 +1,145 @@
+//! One server for all: whoever comes first serves, the others stand by and take over.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use super::Server;
+use crate::engine::{self, Addresses, Engine, EngineError};
+use crate::error::Error;
+use crate::lock;
+
+/// How often a server that stands by looks whether it is needed.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a server that is let go waits for its clients.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// The servers of this process, by engine and addresses.
+static RUNNING: Mutex<Option<HashMap<(usize, Addresses), Weak<Ensured>>>> = Mutex::new(None);
+
+/// Sees to it that a server is there at these addresses: serves if nobody does, and otherwise stands by
+/// and takes over when the one that serves ends. Calling it again in the same process gives the same
+/// server.
+///
+/// Keep what it returns: `let _server = ensure_server(..)?;`. With `let _ = …` it would end at once.
+///
+/// # Errors
+/// [`Error::Engine`] if the addresses cannot be used, or are in use by a program that is not an events
+/// server; [`Error::Scheme`].
+pub fn ensure_server(emit_addr: &str, reg_addr: &str) -> Result<ServerGuard, Error> {
+    let addresses = Addresses { emit: emit_addr.to_owned(), reg: reg_addr.to_owned() };
+    ensure_server_on(&engine::of(&addresses)?, &addresses)
+}
+
+/// The same on an engine of the caller's.
+///
+/// # Errors
+/// As [`ensure_server`].
+pub fn ensure_server_on(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<ServerGuard, Error> {
+    let key = (Arc::as_ptr(engine).cast::<()>() as usize, at.clone());
+    let mut running = lock(&RUNNING);
+    let running = running.get_or_insert_default();
+    running.retain(|_, ensured| ensured.strong_count() > 0);
+    if let Some(ensured) = running.get(&key).and_then(Weak::upgrade) {
+        return Ok(ServerGuard(ensured));
+    }
+    let ensured = Arc::new(Ensured { server: Mutex::new(None), changed: Condvar::new(), at: at.clone() });
+    match Server::start_on(engine, at) {
+        Ok(server) => *lock(&ensured.server) = Some(server),
+        Err(Error::Engine(EngineError::Served { .. })) => stand_by(&ensured, engine.clone())?,
+        Err(error) => return Err(error),
+    }
+    running.insert(key, Arc::downgrade(&ensured));
+    Ok(ServerGuard(ensured))
+}
+
+/// Keeps a server running, or standing by. Counted: the last one that is dropped ends it.
+#[derive(Clone)]
+#[must_use = "the server ends when this is dropped: `let _server = ensure_server(..)?;`"]
+pub struct ServerGuard(Arc<Ensured>);
+
+/// What a process does for its server's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It serves.
+    Serving,
+    /// Another one serves; this one takes over when that ends.
+    StandingBy,
+}
+
+struct Ensured {
+    /// `None` while it stands by.
+    server: Mutex<Option<Server>>,
+    changed: Condvar,
+    at: Addresses,
+}
+
+impl ServerGuard {
+    /// Whether this process serves.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        if lock(&self.0.server).is_some() { Role::Serving } else { Role::StandingBy }
+    }
+
+    /// The addresses clients connect to.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        let server = lock(&self.0.server);
+        server.as_ref().map_or_else(|| self.0.at.clone(), |server| server.addresses().clone())
+    }
+
+    /// Waits until this process serves, at most `limit`. Returns whether it does.
+    #[must_use]
+    pub fn wait_serving(&self, limit: Duration) -> bool {
+        let server = lock(&self.0.server);
+        let waited = self.0.changed.wait_timeout_while(server, limit, |server| server.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
+    }
+
+    /// Keeps the server until the process ends.
+    pub fn detach(self) {
+        static DETACHED: Mutex<Vec<ServerGuard>> = Mutex::new(Vec::new());
+        lock(&DETACHED).push(self);
+    }
+}
+
+impl fmt::Debug for ServerGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerGuard").field("role", &self.role()).field("addresses", &self.addresses()).finish()
+    }
+}
+
+impl Drop for Ensured {
+    fn drop(&mut self) {
+        if let Some(server) = lock(&self.server).take() {
+            server.shutdown(LEAVE);
+        }
+    }
+}
+
+/// Looks every now and then whether the addresses are free, and serves then.
+fn stand_by(ensured: &Arc<Ensured>, engine: Arc<dyn Engine>) -> Result<(), Error> {
+    let weak = Arc::downgrade(ensured);
+    let at = ensured.at.clone();
+    let look = move || {
+        while let Some(ensured) = weak.upgrade() {
+            match Server::start_on(&engine, &at) {
+                Ok(server) => {
+                    tracing::info!(emit = server.addresses().emit, reg = server.addresses().reg, "took over as server");
+                    *lock(&ensured.server) = Some(server);
+                    ensured.changed.notify_all();
+                    return;
+                }
+                Err(Error::Engine(EngineError::Served { .. })) => {}
+                Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "cannot take over yet"),
+            }
+            drop(ensured);
+            std::thread::park_timeout(LOOK);
+        }
+    };
+    let spawned = std::thread::Builder::new().name("events-standby".to_owned()).spawn(look);
+    spawned.map(drop).map_err(|source| {
+        Error::Engine(EngineError::Io { action: "starting the thread that stands by".into(), source })
+    })
+}
