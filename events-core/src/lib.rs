@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod exit;
 pub mod field;
 pub mod frame;
 pub mod reader;
