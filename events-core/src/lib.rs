@@ -3,6 +3,7 @@
 //! Programs use the crate `events`, which adds the built-in catalog and the global functions.
 #![deny(unsafe_code)]
 
+pub mod addresses;
 pub mod client;
 pub mod control;
 pub mod counters;
