@@ -65,6 +65,9 @@ pub struct Addresses {
     pub reg: String,
 }
 
+/// The two ends of a client.
+pub type ClientEnds = (Box<dyn Uplink>, Box<dyn Downlink>);
+
 /// Opens the client's and the server's ends. One value serves any number of clients and servers.
 pub trait Engine: Send + Sync {
     /// Opens the two ends of a client. Nothing needs to listen yet: the ends connect by themselves
@@ -72,7 +75,7 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// [`EngineError`] if an address cannot be used at all.
-    fn connect(&self, to: &Addresses) -> Result<(Box<dyn Uplink>, Box<dyn Downlink>), EngineError>;
+    fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError>;
 
     /// Opens the server's end. `welcome` is sent to every connection first, before anything else
     /// that it subscribed to.

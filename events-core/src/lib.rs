@@ -1,0 +1,4 @@
+//! Events between programs: the engines.
+#![deny(unsafe_code)]
+
+pub mod engine;
