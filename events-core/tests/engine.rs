@@ -18,6 +18,7 @@ macro_rules! every_engine {
         on! { ipc: crate::rig::ipc(); $($test)* }
         on! { tcp: crate::rig::tcp(); $($test)* }
         on! { inproc: crate::rig::inproc(); $($test)* }
+        on! { memory: crate::rig::memory(); $($test)* }
     };
 }
 

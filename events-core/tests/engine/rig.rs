@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use events_core::engine::memory::MemoryEngine;
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use events_core::engine::{Addresses, Arrival, Downlink, Engine, Frame, Hub, PublishError, Subscription, Uplink};
 
@@ -167,4 +168,8 @@ pub(crate) fn inproc() -> Rig {
     let name = own_loopback();
     let rig = rig(zmq(), format!("inproc://{name}/emit"), format!("inproc://{name}/reg"));
     Rig { inproc: true, ..rig }
+}
+
+pub(crate) fn memory() -> Rig {
+    rig(MemoryEngine::new(), "memory://emit".into(), "memory://reg".into())
 }
