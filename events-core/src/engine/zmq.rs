@@ -137,6 +137,13 @@ impl Shared {
         Ok(address)
     }
 
+    fn server_address(&self, text: &str) -> Result<Address, EngineError> {
+        match self.address(text)? {
+            Address::IpcAnywhere => Ok(Address::Ipc(place::anywhere()?)),
+            address => Ok(address),
+        }
+    }
+
     /// A socket with what all of ours have in common.
     fn socket(&self, kind: u32, address: &Address) -> io::Result<sys::Socket> {
         let socket = self.context.zmq.socket(kind)?;

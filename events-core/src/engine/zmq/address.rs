@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 pub(super) enum Address {
     /// A socket in the file system.
     Ipc(PathBuf),
-    /// A socket in a new folder of its own, which libzmq chooses.
+    /// A socket at a path that is still to be chosen.
     IpcAnywhere,
     /// A host (without brackets) and a port; `*` as port 0.
     Tcp { host: String, port: u16 },

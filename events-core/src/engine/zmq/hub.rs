@@ -40,9 +40,8 @@ pub(super) struct ZmqHub {
 
 impl ZmqHub {
     pub(super) fn new(shared: Arc<Shared>, at: &Addresses, welcome: &[u8]) -> Result<ZmqHub, EngineError> {
-        let (emit, reg) = (shared.address(&at.emit)?, shared.address(&at.reg)?);
-        let fixed = !matches!(emit, Address::IpcAnywhere | Address::Tcp { port: 0, .. });
-        if emit == reg && fixed {
+        let (emit, reg) = (shared.server_address(&at.emit)?, shared.server_address(&at.reg)?);
+        if emit == reg && !matches!(emit, Address::Tcp { port: 0, .. }) {
             let why = "it is given for both directions; give two different addresses".into();
             return Err(EngineError::Address { address: at.emit.clone(), why });
         }
@@ -59,7 +58,7 @@ impl ZmqHub {
             xpub.set_int(z::ZMQ_XPUB_NODROP, 1)?;
             xpub.set_bytes(z::ZMQ_XPUB_WELCOME_MSG, welcome)?;
             for (socket, address) in [(&pull, &emit), (&xpub, &reg)] {
-                if let Address::Ipc(_) | Address::IpcAnywhere = address {
+                if let Address::Ipc(_) = address {
                     socket.set_bytes(sys::IPC_FILTER_UID, &sys::effective_user().to_ne_bytes())?;
                 }
             }

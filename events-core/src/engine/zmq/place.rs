@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::address::Address;
 use super::sys;
@@ -42,12 +43,19 @@ impl Place {
     }
 
     fn take(file: &Path, address: &Address) -> Result<Place, EngineError> {
-        let lock = open_lock(file).map_err(|source| io_error("opening the lock", file, source))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(EngineError::Served { address: address.endpoint() }),
-            Err(TryLockError::Error(source)) => return Err(io_error("locking", file, source)),
-        }
+        let lock = loop {
+            let lock = open_lock(file).map_err(|source| io_error("opening the lock", file, source))?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(EngineError::Served { address: address.endpoint() }),
+                Err(TryLockError::Error(source)) => return Err(io_error("locking", file, source)),
+            }
+            // Whoever had it before may have removed the file in between: then this locks nothing.
+            let inode = |found: io::Result<fs::Metadata>| found.map(|found| (found.dev(), found.ino())).ok();
+            if inode(lock.metadata()) == inode(fs::symlink_metadata(file)) {
+                break lock;
+            }
+        };
         let socket = match address {
             Address::Ipc(path) => Some(path.clone()),
             _ => None,
@@ -61,10 +69,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // libzmq leaves the file. The lock is still held here, so it is ours.
+        // libzmq leaves the socket. The lock is still held here, so both files are ours.
         if let Some(path) = &self.socket {
             let _ = fs::remove_file(path);
         }
+        let _ = fs::remove_file(&self.file);
     }
 }
 
@@ -140,6 +149,12 @@ fn runtime_folder() -> Result<PathBuf, EngineError> {
         .unwrap_or_else(|| std::env::temp_dir().join(format!("events-{user}")));
     own_folder(&folder)?;
     Ok(folder)
+}
+
+/// A path for a socket that no other server has.
+pub(super) fn anywhere() -> Result<PathBuf, EngineError> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    Ok(runtime_folder()?.join(format!("{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))))
 }
 
 /// Makes the folder of an ipc address, if there is one to make, and checks that nobody else can put a
