@@ -1,0 +1,198 @@
+//! Carries frames over ZeroMQ: `ipc://`, `tcp://` and `inproc://`.
+//!
+//! ```text
+//!  client                              server
+//!  PUSH ── frames, two control words ──▶ PULL
+//!  SUB  ◀─ frames, control topics ────── XPUB   (bounded queues, nothing dropped into a connection)
+//!       ── subscriptions ──────────────▶
+//! ```
+//!
+//! What libzmq promises and what it does not is in the design, "Facts of libzmq"; each file here says which
+//! of them it answers. Three things that it leaves open are closed here: a connection that it gave up is
+//! opened again, the end of a connection is told in its place between the messages, and an address has one
+//! server at a time.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use zmq_sys as z;
+
+use super::{Addresses, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
+
+mod address;
+mod downlink;
+mod hub;
+mod inproc;
+mod monitor;
+mod peers;
+mod place;
+mod sys;
+mod uplink;
+mod wake;
+
+use address::Address;
+pub use sys::SharedMessage;
+
+/// Messages that a queue between two programs holds, in each direction and per connection.
+///
+/// With 1,000, libzmq's own figure, a server with 64-KiB frames grew to 108 MB and was no faster.
+const QUEUE: i32 = 64;
+
+/// The largest message that is taken in. A larger one ends the connection that it comes over.
+const LARGEST_MESSAGE: i64 = 16 * 1024 * 1024;
+
+/// Up to this length bytes are copied into a message: one allocation, against three for sharing.
+const COPIED: usize = 1024;
+
+/// How tcp connections are protected.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Tcp {
+    /// Not at all, and therefore between programs on this machine only.
+    #[default]
+    PlainLoopbackOnly,
+}
+
+/// The ZeroMQ engine. Cheap to clone; every value made by [`new`](ZmqEngine::new) shares one context, so
+/// that `inproc://` addresses meet.
+#[derive(Clone)]
+pub struct ZmqEngine(Arc<Shared>);
+
+struct Shared {
+    context: Arc<ContextOf>,
+    tcp: Tcp,
+}
+
+/// A libzmq context and what belongs to it.
+struct ContextOf {
+    zmq: sys::Context,
+    inproc: inproc::Inproc,
+}
+
+impl ContextOf {
+    fn new() -> Result<Arc<ContextOf>, EngineError> {
+        let zmq = sys::Context::new().map_err(io_error("starting ZeroMQ"))?;
+        Ok(Arc::new(ContextOf { zmq, inproc: inproc::Inproc::default() }))
+    }
+}
+
+impl ZmqEngine {
+    /// The engine of this process.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] if libzmq cannot start.
+    pub fn new(tcp: Tcp) -> Result<ZmqEngine, EngineError> {
+        static CONTEXT: Mutex<Option<Arc<ContextOf>>> = Mutex::new(None);
+        let mut slot = CONTEXT.lock().unwrap_or_else(PoisonError::into_inner);
+        let context = match &*slot {
+            Some(context) => Arc::clone(context),
+            None => Arc::clone(slot.insert(ContextOf::new()?)),
+        };
+        Ok(ZmqEngine(Arc::new(Shared { context, tcp })))
+    }
+
+    /// An engine with a context of its own, whose `inproc://` addresses nobody else sees.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] if libzmq cannot start.
+    pub fn isolated(tcp: Tcp) -> Result<ZmqEngine, EngineError> {
+        Ok(ZmqEngine(Arc::new(Shared { context: ContextOf::new()?, tcp })))
+    }
+}
+
+impl Engine for ZmqEngine {
+    fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError> {
+        let (emit, reg) = (self.0.client_address(&to.emit)?, self.0.client_address(&to.reg)?);
+        let uplink = uplink::ZmqUplink::new(Arc::clone(&self.0), emit)?;
+        let downlink = downlink::ZmqDownlink::new(Arc::clone(&self.0), reg)?;
+        Ok((Box::new(uplink), Box::new(downlink)))
+    }
+
+    fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError> {
+        Ok(Box::new(hub::ZmqHub::new(Arc::clone(&self.0), at, welcome)?))
+    }
+}
+
+impl Shared {
+    fn address(&self, text: &str) -> Result<Address, EngineError> {
+        let address = Address::parse(text)?;
+        let Tcp::PlainLoopbackOnly = self.tcp;
+        if !address.is_local() {
+            return Err(EngineError::Address {
+                address: text.to_owned(),
+                why: "tcp without encryption is allowed on this machine only; use 127.0.0.1".into(),
+            });
+        }
+        place::prepare(&address)?;
+        Ok(address)
+    }
+
+    fn client_address(&self, text: &str) -> Result<Address, EngineError> {
+        let address = self.address(text)?;
+        if matches!(address, Address::IpcAnywhere | Address::Tcp { port: 0, .. }) {
+            let why = "a client needs the address that the server took; see what the server reports".into();
+            return Err(EngineError::Address { address: text.to_owned(), why });
+        }
+        Ok(address)
+    }
+
+    fn server_address(&self, text: &str) -> Result<Address, EngineError> {
+        match self.address(text)? {
+            Address::IpcAnywhere => Ok(Address::Ipc(place::anywhere()?)),
+            address => Ok(address),
+        }
+    }
+
+    /// A socket with what all of ours have in common.
+    fn socket(&self, kind: u32, address: &Address) -> io::Result<sys::Socket> {
+        let socket = self.context.zmq.socket(kind)?;
+        socket.set_int(z::ZMQ_LINGER, 0)?;
+        socket.set_i64(z::ZMQ_MAXMSGSIZE, LARGEST_MESSAGE)?;
+        socket.set_int(z::ZMQ_HANDSHAKE_IVL, 1_000)?;
+        socket.set_int(z::ZMQ_HEARTBEAT_IVL, 1_000)?;
+        socket.set_int(z::ZMQ_HEARTBEAT_TIMEOUT, 2_000)?;
+        // From 20 ms, doubled up to 80: a new server has its clients back within 100 ms.
+        socket.set_int(z::ZMQ_RECONNECT_IVL, 20)?;
+        socket.set_int(z::ZMQ_RECONNECT_IVL_MAX, 80)?;
+        if matches!(address, Address::Tcp { host, .. } if host.contains(':')) {
+            socket.set_int(z::ZMQ_IPV6, 1)?;
+        }
+        Ok(socket)
+    }
+}
+
+impl Frame {
+    /// The frame as a message to send.
+    fn to_message(&self) -> Result<sys::Message, EngineError> {
+        match &self.0 {
+            Carrier::Zmq(message) => Ok(message.to_message()),
+            Carrier::Bytes(bytes) if bytes.len() <= COPIED => sys::Message::copy_of(bytes),
+            Carrier::Bytes(bytes) => sys::Message::sharing(Bytes::clone(bytes)),
+        }
+        .map_err(io_error("making a message"))
+    }
+}
+
+impl From<SharedMessage> for Frame {
+    fn from(message: SharedMessage) -> Frame {
+        Frame(Carrier::Zmq(message))
+    }
+}
+
+fn io_error(action: &'static str) -> impl Fn(io::Error) -> EngineError {
+    move |source| EngineError::Io { action: action.to_owned(), source }
+}
+
+/// The engine that addresses of these schemes get: one for the whole process.
+///
+/// # Errors
+/// [`EngineError::Io`] if libzmq cannot start.
+pub fn shared() -> Result<Arc<dyn Engine>, EngineError> {
+    static ENGINE: Mutex<Option<Arc<dyn Engine>>> = Mutex::new(None);
+    let mut slot = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*slot {
+        Some(engine) => Ok(engine.clone()),
+        None => Ok(slot.insert(Arc::new(ZmqEngine::new(Tcp::default())?)).clone()),
+    }
+}
