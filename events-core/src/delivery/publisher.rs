@@ -100,7 +100,7 @@ impl Publisher {
         &mut self,
         kind: Kind<'_>,
         sent_at: fn() -> u64,
-        put: impl FnOnce(&mut Vec<u8>) -> Result<(), PutError>,
+        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
     ) -> Result<(), Refused> {
         let fits = |open: &Open, streams: &[Stream]| {
             open.fingerprint == kind.fingerprint && *streams[open.stream].name == *kind.name
@@ -121,7 +121,7 @@ impl Publisher {
                 // Alone in a frame it may still fit.
                 let record = open.bytes.split_off(before);
                 self.seal();
-                return self.record(kind, sent_at, |out| {
+                return self.record(kind, sent_at, &mut |out| {
                     out.extend_from_slice(&record);
                     Ok(())
                 });
@@ -191,6 +191,12 @@ impl Publisher {
     #[must_use]
     pub fn acked_position(&self) -> u64 {
         self.window.acked_position()
+    }
+
+    /// How many bytes are kept to be sent again.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.window.kept_bytes()
     }
 
     /// How many records the server has not acknowledged.

@@ -108,6 +108,12 @@ impl Relay {
         Figures { publishers, clients, ..self.figures }
     }
 
+    /// How many bytes are kept to be replayed.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
     /// Does a slice of work. `slice` is how long a publication may wait for room.
     ///
     /// # Errors
