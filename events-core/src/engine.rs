@@ -282,7 +282,7 @@ pub fn of(addresses: &Addresses) -> Result<Arc<dyn Engine>, Error> {
     match scheme(&addresses.emit).as_deref() {
         Some("memory") => Ok(memory::shared()),
         #[cfg(feature = "zmq")]
-        Some("ipc" | "tcp" | "inproc") => Ok(zmq::shared()),
+        Some("ipc" | "tcp" | "inproc") => Ok(zmq::shared()?),
         _ => Err(Error::Scheme { address: addresses.emit.clone(), allowed: ALLOWED.to_owned() }),
     }
 }

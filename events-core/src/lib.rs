@@ -3,6 +3,7 @@
 //! Programs use the crate `events`, which adds the built-in catalog and the global functions.
 #![deny(unsafe_code)]
 
+pub mod addresses;
 pub mod client;
 pub mod control;
 pub mod counters;
@@ -11,6 +12,7 @@ pub mod dispatch;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod exit;
 pub mod field;
 pub mod frame;
 pub mod reader;

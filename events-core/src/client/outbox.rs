@@ -91,7 +91,7 @@ impl Outbox {
             }
             let in_handler = matches!(patience, Patience::InHandler(_));
             if state.handlers_waiting == 0 || in_handler {
-                match state.publisher.record(kind, microseconds_now, &mut *put) {
+                match state.publisher.record(kind, microseconds_now, put) {
                     Ok(()) => {
                         self.recorded(&mut state);
                         return Ok(());

@@ -1,0 +1,137 @@
+//! `Event` and `Receive` for a struct.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Fields, LitStr};
+
+use super::attributes;
+use super::input::{self, Codec, Mistakes, Parameter};
+use super::{block, face};
+use crate::names;
+
+pub(super) fn expand(derive: &DeriveInput, mistakes: &mut Mistakes) -> Option<TokenStream> {
+    let container = attributes::container(&derive.attrs, mistakes);
+    input::refuse_lifetimes(derive, mistakes);
+    let Data::Struct(data) = &derive.data else {
+        mistakes.at(derive.ident.span(), "an event is a struct with named fields, or without fields");
+        return None;
+    };
+    if let Fields::Unnamed(fields) = &data.fields {
+        mistakes.at(fields.span(), "the fields of an event have names: `struct Name { field: Type }`");
+        return None;
+    }
+    let fields = input::fields(&data.fields, mistakes);
+    let parameters = parameters(derive, &fields, mistakes);
+    let name = event_name(container.name.as_ref(), &derive.ident, mistakes);
+
+    let ident = &derive.ident;
+    let doc = input::doc(&derive.attrs);
+    let infos = fields.iter().map(input::Field::info);
+    let retained = container.retain.then(|| quote!(.retained()));
+    let deprecated = attributes::deprecated(&derive.attrs).map(|why| quote!(.deprecated(#why)));
+    let count = fields.len();
+    let puts = fields.iter().map(input::Field::put);
+    let takes = fields.iter().map(input::Field::take);
+    let names: Vec<_> = parameters.iter().map(|parameter| &parameter.ident).collect();
+    let owned = parameters.iter().map(Parameter::owned);
+    let borrowed_bounds =
+        parameters.iter().map(|parameter| if parameter.blob { quote!(__p::Blob) } else { quote!(__p::Text) });
+    let owned_bounds =
+        parameters.iter().map(|parameter| if parameter.blob { quote!(__p::OwnedBlob) } else { quote!(__p::OwnedText) });
+    let face = container.generated.then(|| face::of_event(derive, &fields, &parameters));
+    let items = quote! {
+        static INFO: __p::EventInfo = __p::EventInfo::new(#name, #doc, &[#(#infos),*]) #retained #deprecated;
+
+        #[automatically_derived]
+        impl<#(#names: #borrowed_bounds),*> __p::Event for #ident<#(#names),*> {
+            type Kind = #ident<#(#owned),*>;
+            const INFO: &'static __p::EventInfo = &INFO;
+
+            #[inline]
+            fn put(&self, __out: &mut ::std::vec::Vec<u8>) -> ::std::result::Result<(), __p::PutError> {
+                __p::writer::put_array(__out, #count)?;
+                #(#puts)*
+                ::std::result::Result::Ok(())
+            }
+        }
+
+        #[automatically_derived]
+        impl<#(#names: #owned_bounds),*> __p::Receive for #ident<#(#names),*> {
+            #[inline]
+            fn take(__input: &mut __p::Reader<'_>) -> ::std::result::Result<Self, __p::TakeError> {
+                let mut __fields = __p::Fields::of_event(__input)?;
+                let __event = Self { #(#takes)* };
+                __fields.finish()?;
+                ::std::result::Result::Ok(__event)
+            }
+        }
+
+        #face
+    };
+    Some(block(&input::root(&container), &items))
+}
+
+/// Impls that say nothing, beside the mistakes: so `emit` and `register` do not complain as well.
+pub(super) fn stub(derive: &DeriveInput) -> TokenStream {
+    let ident = &derive.ident;
+    let (impls, types, bounds) = derive.generics.split_for_impl();
+    let predicates = bounds.map(|bounds| &bounds.predicates);
+    let items = quote! {
+        impl #impls __p::Event for #ident #types #bounds {
+            type Kind = __p::Stub;
+            const INFO: &'static __p::EventInfo = <__p::Stub as __p::Event>::INFO;
+
+            fn put(&self, _: &mut ::std::vec::Vec<u8>) -> ::std::result::Result<(), __p::PutError> {
+                ::std::result::Result::Ok(())
+            }
+        }
+
+        impl #impls __p::Receive for #ident #types where Self: 'static, #predicates {
+            fn take(input: &mut __p::Reader<'_>) -> ::std::result::Result<Self, __p::TakeError> {
+                ::std::result::Result::Err(__p::stub_taken(input))
+            }
+        }
+    };
+    block(&input::root_of(derive), &items)
+}
+
+/// The type parameters, each of which is the type of a field that is text or bytes.
+///
+/// The mark stands on the field: on the parameter it would be repeated by serde's derive, which
+/// does not compile.
+fn parameters(derive: &DeriveInput, fields: &[input::Field], mistakes: &mut Mistakes) -> Vec<Parameter> {
+    let mut read = Vec::new();
+    for parameter in derive.generics.type_params() {
+        let ident = &parameter.ident;
+        let field = fields.iter().find(|field| input::is_parameter(&field.ty, ident));
+        let blob = match field.map(|field| field.codec) {
+            Some(Codec::Text) => false,
+            Some(Codec::Blob) => true,
+            _ => {
+                let message = format!(
+                    "say what `{ident}` stands for: mark a field `#[event(text)] name: {ident}` if it is a string, \
+                     `#[event(blob)] name: {ident}` if it is bytes; other types cannot be parameters"
+                );
+                mistakes.at(ident.span(), message);
+                continue;
+            }
+        };
+        read.push(Parameter { ident: ident.clone(), blob });
+    }
+    read
+}
+
+/// What the attribute says, or `CLIENT_UID` for a struct `ClientUid`.
+fn event_name(given: Option<&LitStr>, ident: &syn::Ident, mistakes: &mut Mistakes) -> String {
+    let Some(given) = given else { return names::snake(&ident.to_string()).to_uppercase() };
+    let name = given.value();
+    if !name.split('.').all(names::is_identifier) {
+        let message = format!(
+            "`{name}` is no name of an event; it is letters, digits and `_`, not beginning with a digit, with dots \
+             after a namespace"
+        );
+        mistakes.at(given.span(), message);
+    }
+    name
+}

@@ -1,0 +1,167 @@
+//! How a field is encoded: by its type, or by what its attribute says.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::event::PutError;
+use crate::field::Field;
+use crate::reader::Reader;
+use crate::take::{TakeError, TakeErrorKind};
+use crate::text::{Blob, OwnedBlob, OwnedText, Text};
+use crate::writer;
+
+/// One way to encode values of type `T`.
+pub trait Codec<T> {
+    /// Appends the value.
+    fn put(value: &T, out: &mut Vec<u8>) -> Result<(), PutError>;
+}
+
+/// The same way back.
+pub trait Decode<T>: Codec<T> {
+    /// Takes a value.
+    fn take(input: &mut Reader<'_>) -> Result<T, TakeError>;
+
+    /// What the field is when a payload lacks it.
+    #[inline]
+    fn missing() -> Option<T> {
+        None
+    }
+}
+
+/// A field by its type.
+pub enum AsField {}
+
+impl<T: Field> Codec<T> for AsField {
+    #[inline]
+    fn put(value: &T, out: &mut Vec<u8>) -> Result<(), PutError> {
+        value.put(out)
+    }
+}
+
+impl<T: Field> Decode<T> for AsField {
+    #[inline]
+    fn take(input: &mut Reader<'_>) -> Result<T, TakeError> {
+        T::take(input)
+    }
+
+    #[inline]
+    fn missing() -> Option<T> {
+        T::missing()
+    }
+}
+
+/// A string whose type the user chooses.
+pub enum AsText {}
+
+impl<T: Text> Codec<T> for AsText {
+    #[inline]
+    fn put(value: &T, out: &mut Vec<u8>) -> Result<(), PutError> {
+        writer::put_str(out, value.as_text())
+    }
+}
+
+impl<T: OwnedText> Decode<T> for AsText {
+    #[inline]
+    fn take(input: &mut Reader<'_>) -> Result<T, TakeError> {
+        input.str().map(T::from_text)
+    }
+}
+
+/// Bytes whose type the user chooses.
+pub enum AsBlob {}
+
+impl<T: Blob> Codec<T> for AsBlob {
+    #[inline]
+    fn put(value: &T, out: &mut Vec<u8>) -> Result<(), PutError> {
+        writer::put_bin(out, value.as_blob())
+    }
+}
+
+impl<T: OwnedBlob> Decode<T> for AsBlob {
+    #[inline]
+    fn take(input: &mut Reader<'_>) -> Result<T, TakeError> {
+        input.bin().map(T::from_blob)
+    }
+}
+
+/// A type of another crate, through rmp-serde.
+pub enum AsSerde {}
+
+impl<T: Serialize> Codec<T> for AsSerde {
+    fn put(value: &T, out: &mut Vec<u8>) -> Result<(), PutError> {
+        rmp_serde::encode::write(out, value).map_err(|error| PutError::Serde { why: Cow::Owned(error.to_string()) })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Decode<T> for AsSerde {
+    fn take(input: &mut Reader<'_>) -> Result<T, TakeError> {
+        let start = input.position();
+        // The value is measured first, so rmp-serde, which recurses, gets nothing deeper than the
+        // limit.
+        let value = input.raw()?;
+        rmp_serde::from_slice(value)
+            .map_err(|error| TakeError::new(TakeErrorKind::Serde { why: error.to_string() }, start))
+    }
+}
+
+/// Takes the fields of one array, tolerant of their number.
+pub struct Fields<'r, 'a> {
+    input: &'r mut Reader<'a>,
+    left: usize,
+}
+
+impl<'r, 'a> Fields<'r, 'a> {
+    /// Begins the payload of an event.
+    #[inline]
+    pub fn of_event(input: &'r mut Reader<'a>) -> Result<Self, TakeError> {
+        input.begin();
+        Self::of_struct(input)
+    }
+
+    /// Begins a struct inside a payload.
+    #[inline]
+    pub fn of_struct(input: &'r mut Reader<'a>) -> Result<Self, TakeError> {
+        let left = input.array()?;
+        Ok(Fields { input, left })
+    }
+
+    /// The next field; what is missing is an error unless it is optional.
+    #[inline]
+    pub fn take<C: Decode<T>, T>(&mut self, name: &'static str) -> Result<T, TakeError> {
+        if self.left == 0 {
+            return C::missing().ok_or_else(|| self.missing(name));
+        }
+        self.left -= 1;
+        C::take(self.input).map_err(|error| error.within(name))
+    }
+
+    /// The next field, or its default.
+    #[inline]
+    pub fn take_or<C: Decode<T>, T>(
+        &mut self,
+        name: &'static str,
+        default: impl FnOnce() -> T,
+    ) -> Result<T, TakeError> {
+        if self.left == 0 {
+            return Ok(default());
+        }
+        self.left -= 1;
+        C::take(self.input).map_err(|error| error.within(name))
+    }
+
+    /// Steps over what a newer publisher has more.
+    #[inline]
+    pub fn finish(self) -> Result<(), TakeError> {
+        for _ in 0..self.left {
+            self.input.skip()?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn missing(&self, name: &'static str) -> TakeError {
+        TakeError::new(TakeErrorKind::Missing, self.input.position()).within(name)
+    }
+}

@@ -1,0 +1,12 @@
+//! What runs when the process exits.
+#![allow(unsafe_code)]
+
+/// Calls `run` when the process exits by itself: at the end of `main`, or by `std::process::exit`.
+/// Nothing runs when it is killed.
+pub fn at_exit(run: extern "C" fn()) {
+    // SAFETY: `atexit` only stores the pointer to a function that lives as long as the program.
+    let refused = unsafe { libc::atexit(run) } != 0;
+    if refused {
+        tracing::warn!("the exit handler was not installed: flush before the process ends");
+    }
+}
