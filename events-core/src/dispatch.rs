@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::delivery::subscriber::Step;
 use crate::engine::Frame;
 use crate::error::{Error, Lagged};
 use crate::event::{Catalog, EventInfo, Receive};
@@ -23,6 +24,9 @@ use crate::reader::Reader;
 use crate::received::{About, Received};
 use crate::registration::Slot;
 use crate::shape::ShapeMismatch;
+
+#[doc(hidden)]
+pub mod handling;
 
 /// A handler of the payload `P`.
 pub(crate) type Handler<P> = Box<dyn FnMut(&Received<P>) + Send>;
@@ -305,6 +309,27 @@ struct Entry {
 const KNOWN: usize = 65_536;
 
 impl Dispatcher {
+    /// Does one step of the stream.
+    pub(crate) fn step(&mut self, step: Step, around: &mut dyn Around) {
+        match step {
+            Step::Frame(frame) => self.frame(&frame, around),
+            Step::Foreign(frame) => {
+                if let Ok(Content::Foreign { name }) = frame::parse(&frame) {
+                    around.problem(Error::Foreign { event: name.to_owned() });
+                }
+            }
+            Step::Malformed => around.problem(Error::Malformed),
+            Step::Activate { registration, retained, sequences } => {
+                self.activate(registration, retained.as_ref(), sequences, around);
+            }
+            Step::Reached(sequences) => {
+                for (publisher, event, next) in sequences {
+                    self.reached(publisher, &event, next, around);
+                }
+            }
+        }
+    }
+
     pub(crate) fn add(&mut self, addition: Addition) {
         let slot = addition.slot;
         let routes = match slot.event() {
@@ -327,7 +352,7 @@ impl Dispatcher {
     }
 
     /// A registration becomes active here in the stream, and gets the retained event.
-    pub(crate) fn activate(
+    fn activate(
         &mut self,
         registration: u64,
         retained: Option<&Frame>,
@@ -359,7 +384,7 @@ impl Dispatcher {
     }
 
     /// Hands a frame's records to whoever registered.
-    pub(crate) fn frame(&mut self, frame: &Frame, around: &mut dyn Around) {
+    fn frame(&mut self, frame: &Frame, around: &mut dyn Around) {
         let Ok(Content::Event(view)) = frame::parse(frame) else { return };
         let numbered = view.header.position != 0;
         if numbered {
@@ -372,7 +397,7 @@ impl Dispatcher {
     }
 
     /// The stream of `publisher` and `event` stands at `next`: what did not arrive by now is lost.
-    pub(crate) fn reached(&mut self, publisher: u64, event: &str, next: u64, around: &mut dyn Around) {
+    fn reached(&mut self, publisher: u64, event: &str, next: u64, around: &mut dyn Around) {
         self.expect(event, publisher, next, around);
     }
 

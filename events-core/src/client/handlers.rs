@@ -10,7 +10,6 @@ use super::inbox::{Inbox, Item, Watch};
 use crate::delivery::subscriber::Step;
 use crate::dispatch::{Around, Dispatcher};
 use crate::error::{Connection, Error, Lagged};
-use crate::frame::{self, Content};
 use crate::registration::Slot;
 
 thread_local! {
@@ -49,22 +48,9 @@ pub(super) fn run(shared: &Arc<Shared>) {
 
 fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>) {
     match item {
-        Item::Step(Step::Frame(frame)) if around.shared.is_enabled() => dispatcher.frame(&frame, around),
-        Item::Step(Step::Frame(_)) => {}
-        Item::Step(Step::Foreign(frame)) => {
-            if let Ok(Content::Foreign { name }) = frame::parse(&frame) {
-                around.problem(Error::Foreign { event: name.to_owned() });
-            }
-        }
-        Item::Step(Step::Malformed) => around.problem(Error::Malformed),
-        Item::Step(Step::Activate { registration, retained, sequences }) => {
-            dispatcher.activate(registration, retained.as_ref(), sequences, around);
-        }
-        Item::Step(Step::Reached(sequences)) => {
-            for (publisher, event, next) in sequences {
-                dispatcher.reached(publisher, &event, next, around);
-            }
-        }
+        // While the mechanism is off, events pass by unseen.
+        Item::Step(Step::Frame(_)) if !around.shared.is_enabled() => {}
+        Item::Step(step) => dispatcher.step(step, around),
         Item::Add { addition, replaces } => {
             if let Some(old) = replaces {
                 if old.is_active() {

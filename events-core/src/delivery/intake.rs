@@ -60,22 +60,15 @@ impl Intake {
         Intake { limits, publishers: FxHashMap::default(), due: Vec::new() }
     }
 
-    /// Decides about a frame with this header and `len` bytes.
-    pub fn judge(&mut self, header: &Header, len: usize, now: Now) -> Verdict {
+    /// Decides about a frame with this header. What is to be taken counts once [`take`](Intake::take)
+    /// says so.
+    pub fn judge(&mut self, header: &Header, now: Now) -> Verdict {
         let retry = self.limits.retry;
         let Some(known) = self.known(header.publisher, now) else { return Verdict::Early };
         known.seen = now;
         let begins = known.next == 0 && header.position == 1;
         let oldest = header.has(flags::OLDEST) && header.position >= known.next;
         if begins || oldest || (known.next != 0 && header.position == known.next) {
-            known.next = header.position.saturating_add(1);
-            known.again = false;
-            known.asked = None;
-            known.unacked += len;
-            if known.due.is_none() {
-                known.due = Some(now);
-                self.due.push(header.publisher);
-            }
             return Verdict::Take;
         }
         let duplicate = known.next != 0 && header.position < known.next;
@@ -91,6 +84,19 @@ impl Intake {
             }
         }
         if duplicate { Verdict::Duplicate } else { Verdict::Early }
+    }
+
+    /// The frame with this header and `len` bytes was handed out.
+    pub fn take(&mut self, header: &Header, len: usize, now: Now) {
+        let Some(known) = self.known(header.publisher, now) else { return };
+        known.next = header.position.saturating_add(1);
+        known.again = false;
+        known.asked = None;
+        known.unacked += len;
+        if known.due.is_none() {
+            known.due = Some(now);
+            self.due.push(header.publisher);
+        }
     }
 
     /// Whether frames of this publisher show that it has known an older server.

@@ -193,6 +193,12 @@ impl Publisher {
         self.window.acked_position()
     }
 
+    /// How many bytes are kept to be sent again.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.window.kept_bytes()
+    }
+
     /// How many records the server has not acknowledged.
     #[must_use]
     pub fn unacked_records(&self) -> u64 {

@@ -40,7 +40,8 @@ pub struct Relay {
     shapes: FxHashMap<u64, String>,
     clients: FxHashMap<u64, Client>,
     answers: VecDeque<Answer>,
-    /// A frame that is in the ring and that not everybody has been sent.
+    /// The frame that goes out next. Until it has, it counts nowhere: what the server says of itself is
+    /// always what it has handed out.
     pending: Option<Frame>,
     /// Since when nothing could be published.
     blocked: Option<Now>,
@@ -59,10 +60,14 @@ struct Client {
     replay: Option<Replay>,
 }
 
+/// What waits to be said.
 #[derive(Debug)]
-struct Answer {
-    head: Frame,
-    body: Option<Frame>,
+enum Answer {
+    /// This.
+    Message(Frame),
+    /// What holds at the moment it is said, so that what a client gets before the answer and what the
+    /// answer speaks of are the same.
+    Sync { client: u64, number: u64, about: About },
 }
 
 /// What the caller of [`Relay::turn`] does next.
@@ -108,6 +113,12 @@ impl Relay {
         Figures { publishers, clients, ..self.figures }
     }
 
+    /// How many bytes are kept to be replayed.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
     /// Does a slice of work. `slice` is how long a publication may wait for room.
     ///
     /// # Errors
@@ -126,7 +137,7 @@ impl Relay {
         if now >= self.next_stats {
             self.next_stats = now + STATS_EVERY;
             let figures = self.figures();
-            self.push_answer(Topic::Stats.message(&figures), None);
+            self.push_answer(Answer::Message(Topic::Stats.message(&figures)));
         }
         if busy || self.pending.is_some() {
             return Ok(Pace::Busy);
@@ -143,7 +154,7 @@ impl Relay {
 
     /// Sends a control message to whoever subscribed to its topic.
     pub fn say(&mut self, message: Frame) {
-        self.push_answer(message, None);
+        self.push_answer(Answer::Message(message));
     }
 
     /// Whether no client is connected and nothing waits.
@@ -156,33 +167,33 @@ impl Relay {
         let Some(topic) = Topic::parse(&subscription.topic) else { return };
         match (topic, subscription.on) {
             (Topic::Rx { client }, true) => {
-                let known = self.clients.len() < self.limits.known;
-                match self.clients.get_mut(&client) {
-                    Some(entry) => (entry.peer, entry.seen) = (subscription.peer, now),
-                    None if known => {
-                        self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None });
-                    }
-                    None => {}
+                // A new connection begins anew; what the old one wanted is of no use any more.
+                if self.clients.contains_key(&client) || self.clients.len() < self.limits.known {
+                    self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None });
                 }
             }
             (Topic::Rx { client }, false) => {
-                self.clients.remove(&client);
+                // The end of an old connection may be noticed after the new one began.
+                if self.clients.get(&client).is_some_and(|entry| entry.peer == subscription.peer) {
+                    self.clients.remove(&client);
+                }
             }
             (Topic::Sync { client, number, about }, true) => {
                 if let Some(entry) = self.clients.get_mut(&client) {
                     entry.seen = now;
                 }
-                self.synced(client, number, about);
+                self.push_answer(Answer::Sync { client, number, about });
             }
             _ => {}
         }
     }
 
-    fn synced(&mut self, client: u64, number: u64, about: About) {
+    /// The answer to a sync, and its second part.
+    fn synced(&self, client: u64, number: u64, about: &About) -> (Frame, Option<Frame>) {
         let mut synced =
             Synced { epoch: self.epoch, baseline: self.intake.baseline(), sequences: Vec::new(), shape: None };
         let mut retained = None;
-        match &about {
+        match about {
             About::Nothing => {}
             About::Event(name) => {
                 let streams = self.intake.streams(name);
@@ -191,7 +202,7 @@ impl Relay {
             }
             About::Shape(fingerprint) => synced.shape = self.shapes.get(fingerprint).cloned(),
         }
-        self.push_answer(Topic::Sync { client, number, about }.message(&synced), retained);
+        (Topic::Sync { client, number, about: about.clone() }.message(&synced), retained)
     }
 
     fn next_of(&self, stream: Stream) -> u64 {
@@ -201,20 +212,24 @@ impl Relay {
         }
     }
 
-    fn push_answer(&mut self, head: Frame, body: Option<Frame>) {
+    fn push_answer(&mut self, answer: Answer) {
         if self.answers.len() >= ANSWERS {
             // Whoever asked asks again.
             self.answers.pop_front();
             self.figures.refused += 1;
         }
-        self.answers.push_back(Answer { head, body });
+        self.answers.push_back(answer);
     }
 
-    /// Sends the answers whose clients have room.
+    /// Says what there is to say to the clients that have room.
     fn answer(&mut self, hub: &mut dyn Hub) -> Result<(), EngineError> {
         for _ in 0..self.answers.len() {
             let Some(answer) = self.answers.pop_front() else { break };
-            if !sent(hub.publish(&answer.head, answer.body.as_ref(), Duration::ZERO))? {
+            let (head, body) = match &answer {
+                Answer::Message(message) => (message.clone(), None),
+                Answer::Sync { client, number, about } => self.synced(*client, *number, about),
+            };
+            if !sent(hub.publish(&head, body.as_ref(), Duration::ZERO))? {
                 self.answers.push_back(answer);
             }
         }
@@ -272,11 +287,12 @@ impl Relay {
         let mut busy = false;
         let mut wait = slice;
         for _ in 0..SLICE {
-            if let Some(frame) = self.pending.take()
-                && !sent(hub.publish(&frame, None, wait))?
-            {
-                self.pending = Some(frame);
-                return self.held_up(hub, now).map(|()| true);
+            if let Some(frame) = self.pending.take() {
+                if !sent(hub.publish(&frame, None, wait))? {
+                    self.pending = Some(frame);
+                    return self.held_up(hub, now).map(|()| true);
+                }
+                self.handed_out(&frame, now);
             }
             wait = Duration::ZERO;
             self.blocked = None;
@@ -315,9 +331,7 @@ impl Relay {
         }
         match frame::parse(&message) {
             Ok(Content::Event(view)) => {
-                if self.admit(&view, &message, now) {
-                    self.figures.frames += 1;
-                    self.figures.bytes += message.len() as u64;
+                if self.admits(&view, &message, now) {
                     self.pending = Some(message);
                 }
             }
@@ -330,35 +344,45 @@ impl Relay {
         }
     }
 
-    /// Whether the frame goes out; it is in the ring then.
-    fn admit(&mut self, view: &View<'_>, frame: &Frame, now: Now) -> bool {
-        let header = &view.header;
-        if header.has(flags::TOLD_AGAIN) {
+    /// Whether the frame is to go out.
+    fn admits(&mut self, view: &View<'_>, frame: &Frame, now: Now) -> bool {
+        if view.header.has(flags::TOLD_AGAIN) {
             self.retain(view, frame);
             return false;
         }
-        if header.position != 0 {
-            match self.intake.judge(header, frame.len(), now) {
-                Verdict::Take => {}
-                Verdict::Duplicate => {
-                    self.figures.duplicates += 1;
-                    return false;
-                }
-                Verdict::Early => {
-                    self.figures.early += 1;
-                    return false;
-                }
+        if view.header.position == 0 {
+            return true;
+        }
+        match self.intake.judge(&view.header, now) {
+            Verdict::Take => true,
+            Verdict::Duplicate => {
+                self.figures.duplicates += 1;
+                false
             }
+            Verdict::Early => {
+                self.figures.early += 1;
+                false
+            }
+        }
+    }
+
+    /// Everybody who subscribed has been sent the frame: from here on it counts.
+    fn handed_out(&mut self, frame: &Frame, now: Now) {
+        let Some(view) = view(frame) else { return };
+        let header = &view.header;
+        self.figures.frames += 1;
+        self.figures.bytes += frame.len() as u64;
+        if header.position != 0 {
             if Intake::is_resumed(header) && self.grace.is_none() {
                 self.grace = Some(now + self.limits.grace);
             }
+            self.intake.take(header, frame.len(), now);
             let index = self.ring.push(frame.clone());
             self.intake.note(header.publisher, view.name, index);
         }
         if header.has(flags::RETAINED) {
-            self.retain(view, frame);
+            self.retain(&view, frame);
         }
-        true
     }
 
     fn retain(&mut self, view: &View<'_>, frame: &Frame) {

@@ -41,6 +41,12 @@ impl Ring {
         self.bytes > self.limits.window && self.frames.len() > self.limits.window_frames
     }
 
+    /// How many bytes are kept.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Appends a frame and returns its index.
     pub fn push(&mut self, frame: Frame) -> u64 {
         let index = self.head();

@@ -79,6 +79,12 @@ impl Window {
         self.unacked
     }
 
+    /// How many bytes are kept.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether a frame waits and may be sent now.
     #[must_use]
     pub fn can_send(&self) -> bool {

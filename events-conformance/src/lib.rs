@@ -1,0 +1,3 @@
+//! What every engine and the delivery must do.
+
+pub mod sim;

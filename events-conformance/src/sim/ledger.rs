@@ -1,0 +1,284 @@
+//! Who emitted what, who received what, and whether that is what was promised.
+
+use std::collections::BTreeMap;
+
+use events_core::dispatch::handling::Seen;
+
+/// A record that was accepted.
+#[derive(Clone, Debug)]
+struct Emitted {
+    event: String,
+    position: u64,
+}
+
+/// One publisher.
+#[derive(Debug, Default)]
+struct Source {
+    records: Vec<Emitted>,
+    counts: BTreeMap<String, u64>,
+    /// How often the server had been lost when it left; `None` while it is there.
+    left: Option<u32>,
+}
+
+impl Source {
+    fn count(&self, event: &str) -> u64 {
+        self.counts.get(event).copied().unwrap_or(0)
+    }
+
+    /// How many records of the event lie below this position.
+    fn below(&self, event: &str, position: u64) -> u64 {
+        self.records.iter().filter(|record| record.event == event && record.position < position).count() as u64
+    }
+}
+
+/// What one registration got of one publisher.
+#[derive(Clone, Debug, Default)]
+struct Track {
+    /// Records that were acknowledged before it was asked for: nothing below may come.
+    low: u64,
+    /// Records that were emitted before it was active: everything from here on must come or be reported.
+    high: u64,
+    /// The first sequence it was told about.
+    start: Option<u64>,
+    /// Missed before anything was received.
+    early: u64,
+    /// The sequence that must come next.
+    next: Option<u64>,
+    missed: u64,
+}
+
+#[derive(Debug)]
+struct Watched {
+    program: usize,
+    event: String,
+    active: bool,
+    ended: bool,
+    tracks: BTreeMap<u64, Track>,
+    retained: Option<(u64, u64)>,
+}
+
+/// All that was emitted and seen.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    sources: BTreeMap<u64, Source>,
+    watched: BTreeMap<u64, Watched>,
+    /// The last record each program saw of each publisher, over all its registrations.
+    order: BTreeMap<(usize, u64), u64>,
+    /// How often a server was lost.
+    pub servers_lost: u32,
+    /// Records handed to handlers.
+    pub received: u64,
+    /// Records reported as missed.
+    pub missed: u64,
+}
+
+impl Ledger {
+    /// A publisher begins.
+    pub fn joins(&mut self, publisher: u64) {
+        self.sources.insert(publisher, Source::default());
+    }
+
+    /// A publisher leaves, everything acknowledged.
+    pub fn leaves(&mut self, program: usize, publisher: u64) {
+        if let Some(source) = self.sources.get_mut(&publisher) {
+            source.left = Some(self.servers_lost);
+        }
+        for watched in self.watched.values_mut().filter(|watched| watched.program == program) {
+            watched.ended = true;
+        }
+    }
+
+    /// The number the publisher's next record has among all it emits.
+    #[must_use]
+    pub fn next_number(&self, publisher: u64) -> u64 {
+        self.sources.get(&publisher).map_or(0, |source| source.records.len() as u64)
+    }
+
+    /// A record was accepted into the frame at this position.
+    pub fn emitted(&mut self, publisher: u64, event: &str, position: u64) {
+        let source = self.sources.entry(publisher).or_default();
+        source.records.push(Emitted { event: event.to_owned(), position });
+        *source.counts.entry(event.to_owned()).or_default() += 1;
+    }
+
+    /// A handler is registered. `acked` says how far every publisher is known to be safe.
+    pub fn registered(&mut self, program: usize, id: u64, event: &str, acked: &[(u64, u64)]) {
+        let track = |(publisher, source): (&u64, &Source)| {
+            // Whoever left had everything acknowledged.
+            let safe = acked.iter().find(|(id, _)| id == publisher).map_or(u64::MAX, |(_, position)| *position);
+            (*publisher, Track { low: source.below(event, safe), ..Track::default() })
+        };
+        let tracks = self.sources.iter().map(track).collect();
+        let watched = Watched { program, event: event.to_owned(), active: false, ended: false, tracks, retained: None };
+        self.watched.insert(id, watched);
+    }
+
+    /// A registration is active.
+    pub fn stands(&mut self, id: u64) {
+        let Some(watched) = self.watched.get_mut(&id) else { return };
+        watched.active = true;
+        for (publisher, source) in &self.sources {
+            watched.tracks.entry(*publisher).or_default().high = source.count(&watched.event);
+        }
+    }
+
+    /// A handler is taken back.
+    pub fn unregistered(&mut self, id: u64) {
+        if let Some(watched) = self.watched.get_mut(&id) {
+            watched.ended = true;
+        }
+    }
+
+    /// What a program saw.
+    ///
+    /// # Errors
+    /// The promise that was broken.
+    pub fn saw(&mut self, program: usize, seen: &Seen) -> Result<(), String> {
+        match seen {
+            Seen::Problem(problem) => Err(format!("program {program} has a problem: {problem}")),
+            Seen::Lagged(lagged) => {
+                self.missed += lagged.missed;
+                let meant = |w: &&mut Watched| w.program == program && w.active && !w.ended && w.event == lagged.event;
+                let mut heard = false;
+                for watched in self.watched.values_mut().filter(meant) {
+                    heard = true;
+                    let track = watched.tracks.entry(lagged.publisher).or_default();
+                    track.missed += lagged.missed;
+                    match &mut track.next {
+                        Some(next) => *next += lagged.missed,
+                        None => track.early += lagged.missed,
+                    }
+                }
+                if heard {
+                    Ok(())
+                } else {
+                    Err(format!("program {program} heard of a gap without a handler: {lagged:?}"))
+                }
+            }
+            Seen::Called { registration, event, publisher, sequence, retained, payload } => {
+                self.received += 1;
+                let number = number_of(payload).ok_or("a payload is damaged")?;
+                let Some(watched) = self.watched.get_mut(registration) else {
+                    return Err(format!("handler {registration} is unknown"));
+                };
+                let who = format!("handler {registration} of {event} in program {program}");
+                if watched.ended || !watched.active {
+                    return Err(format!("{who} was called while it was not registered"));
+                }
+                if *event != watched.event {
+                    return Err(format!("{who} waits for {}", watched.event));
+                }
+                if *retained {
+                    if watched.retained.replace((*publisher, *sequence)).is_some() {
+                        return Err(format!("{who} got two retained events"));
+                    }
+                    return Ok(());
+                }
+                if watched.retained.is_some_and(|(p, s)| p == *publisher && s >= *sequence) {
+                    return Err(format!("{who} got {publisher:x}#{sequence} after a retained one as new"));
+                }
+                let track = watched.tracks.entry(*publisher).or_default();
+                match track.next {
+                    None => {
+                        let start = sequence.checked_sub(track.early);
+                        let Some(start) = start.filter(|start| *start >= track.low) else {
+                            return Err(format!(
+                                "{who} got {publisher:x}#{sequence} first, {} reported missed, but {} were there before it",
+                                track.early, track.low
+                            ));
+                        };
+                        track.start = Some(start);
+                    }
+                    Some(next) if *sequence < next => {
+                        return Err(format!("{who} got {publisher:x}#{sequence} again or late, {next} was next"));
+                    }
+                    Some(next) if *sequence > next => {
+                        return Err(format!("{who} got {publisher:x}#{sequence} and was never told of {next} and on"));
+                    }
+                    Some(_) => {}
+                }
+                track.next = Some(sequence + 1);
+                let last = self.order.entry((program, *publisher)).or_default();
+                if number + 1 < *last {
+                    return Err(format!("{who} got record {number} of {publisher:x} after record {}", *last - 1));
+                }
+                *last = number + 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// At the end, when nothing is on its way any more. `ample`: nothing may have been missed.
+    ///
+    /// # Errors
+    /// The promise that was broken.
+    pub fn settle(&self, ample: bool) -> Result<(), String> {
+        for (id, watched) in self.watched.iter().filter(|(_, watched)| !watched.ended) {
+            if !watched.active {
+                return Err(format!("handler {id} never became active"));
+            }
+            for (publisher, source) in &self.sources {
+                let track = watched.tracks.get(publisher).cloned().unwrap_or_default();
+                let total = source.count(&watched.event);
+                let who = format!(
+                    "handler {id} of {} in program {}, events of {publisher:x}",
+                    watched.event, watched.program
+                );
+                // A server that died after a publisher had left took what only it knew with it.
+                let lost = source.left.is_some_and(|lost| lost < self.servers_lost);
+                if ample && !lost && track.missed > 0 {
+                    return Err(format!("{who}: {} were missed, though everything was kept", track.missed));
+                }
+                let end = match track.next {
+                    Some(next) => next,
+                    None if track.early > 0 && track.early > total - track.low.min(total) => {
+                        return Err(format!("{who}: {} reported missed of {} to {total}", track.early, track.low));
+                    }
+                    // Where it began is not known: as late as the promise allows.
+                    None => track.high.max(track.low + track.early).min(total),
+                };
+                if track.next.is_none() && track.early > 0 && total - track.early > track.high && !lost {
+                    return Err(format!("{who}: {} reported missed of {} to {total}", track.early, track.high));
+                }
+                if let Some(start) = track.start
+                    && start > track.high
+                    && !lost
+                {
+                    return Err(format!("{who}: begins at {start}, but {} and on were promised", track.high));
+                }
+                let exact = if track.next.is_none() && track.early > 0 { total } else { end };
+                if exact > total || (exact < total && !lost) {
+                    return Err(format!("{who}: ends at {exact}, but {total} were emitted ({track:?})"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest record of an event by this publisher, as publisher and sequence.
+    #[must_use]
+    pub fn newest(&self, publisher: u64, event: &str) -> Option<u64> {
+        self.sources.get(&publisher)?.count(event).checked_sub(1)
+    }
+
+    /// What a registration got as the retained event.
+    #[must_use]
+    pub fn retained(&self, id: u64) -> Option<(u64, u64)> {
+        self.watched.get(&id)?.retained
+    }
+}
+
+/// A payload that carries a record's number and some weight.
+#[must_use]
+pub fn payload(number: u64, weight: usize) -> Vec<u8> {
+    let mut bytes = vec![0x92, 0xCF];
+    bytes.extend_from_slice(&number.to_be_bytes());
+    bytes.push(0xC5);
+    bytes.extend_from_slice(&u16::try_from(weight).unwrap_or(u16::MAX).to_be_bytes());
+    bytes.resize(bytes.len() + weight.min(usize::from(u16::MAX)), 0);
+    bytes
+}
+
+fn number_of(payload: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(payload.get(2..10)?.try_into().ok()?))
+}
