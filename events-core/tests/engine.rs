@@ -37,6 +37,7 @@ every_engine! {
     the_end_comes_after_what_was_queued
     a_new_server_is_found
     clients_may_come_first
+    nobody_is_there_yet
     a_reset_uplink_starts_anew
     wakers_interrupt
     an_address_has_one_server

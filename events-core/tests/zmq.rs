@@ -46,11 +46,12 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 fn text_driving(hub: &mut dyn Hub, down: &mut dyn Downlink) -> String {
     let arrival = until("an arrival", || {
         hub.wait(Duration::ZERO).expect("open");
-        down.receive(TURN).expect("open")
+        down.receive(TURN).expect("open").filter(|arrival| !matches!(arrival, Arrival::Unreachable))
     });
     match arrival {
         Arrival::Message { head, .. } => String::from_utf8_lossy(&head).into_owned(),
         Arrival::Disconnected => "DISCONNECTED".into(),
+        Arrival::Unreachable => "UNREACHABLE".into(),
     }
 }
 

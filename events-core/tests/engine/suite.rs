@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use events_core::engine::{Arrival, EngineError, Frame, Hub};
 
-use crate::rig::{Client, Rig, WATCHDOG, collect, publish, try_publish, until};
+use crate::rig::{Client, Rig, TURN, WATCHDOG, collect, publish, try_publish, until};
 
 /// The welcome is the first message of a connection, before others that were subscribed.
 pub(crate) fn welcome_comes_first(rig: &Rig) {
@@ -385,4 +385,13 @@ pub(crate) fn an_address_has_one_server(rig: &Rig) {
         }
         assert_eq!(hub.addresses(), rig.at);
     }
+}
+
+/// A client that comes before its server hears that nobody is there, once.
+pub(crate) fn nobody_is_there_yet(rig: &Rig) {
+    let (_up, mut down) = rig.engine.connect(&rig.at).expect("connects");
+    let first = until("word of the address", || down.receive(TURN).expect("open"));
+    assert!(matches!(first, Arrival::Unreachable), "{first:?}");
+    assert!(down.receive(Duration::ZERO).expect("open").is_none());
+    let _hub = rig.engine.bind(&rig.at, b"welcome").expect("binds");
 }

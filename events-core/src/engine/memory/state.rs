@@ -136,6 +136,9 @@ impl State {
         };
         self.downs.insert(id, down);
         self.attach_down(id);
+        if let Some(down) = self.downs.get_mut(&id).filter(|down| down.connection.is_none()) {
+            down.push(Arrival::Unreachable);
+        }
         id
     }
 

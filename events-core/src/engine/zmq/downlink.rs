@@ -40,8 +40,25 @@ pub(super) struct ZmqDownlink {
     /// When a new socket is due, unless libzmq says before that it goes on.
     renew_at: Option<Instant>,
     pause: Duration,
+    reach: Reach,
     /// libzmq neither tells that the server of an inproc address is gone nor connects again.
     inproc: Option<Arc<Link>>,
+}
+
+/// Whether somebody was found at the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Unknown,
+    /// Nobody, and this is not told yet.
+    Nobody,
+    /// Somebody was, or it has been told.
+    Settled,
+}
+
+impl Reach {
+    fn tried(self) -> Reach {
+        if self == Reach::Unknown { Reach::Nobody } else { self }
+    }
 }
 
 /// A connection's number, and a message from it, without which the number could be given away again.
@@ -57,6 +74,8 @@ impl ZmqDownlink {
             Address::Inproc(name) => Some(shared.context.inproc.watch(name, &wake)),
             _ => None,
         };
+        // Of an inproc address libzmq tells nothing.
+        let nobody = inproc.as_ref().is_some_and(|link| !link.is_there());
         let topics = BTreeMap::new();
         let socket = open(&shared, &address, &topics)?;
         Ok(ZmqDownlink {
@@ -70,6 +89,7 @@ impl ZmqDownlink {
             broken: false,
             renew_at: None,
             pause: GIVEN_UP,
+            reach: if nobody { Reach::Nobody } else { Reach::Unknown },
             inproc,
         })
     }
@@ -111,8 +131,13 @@ impl ZmqDownlink {
                     self.broken = false;
                     self.renew_at = None;
                     self.pause = GIVEN_UP;
+                    self.reach = Reach::Settled;
                 }
                 Event::Trying => self.renew_at = None,
+                Event::Retrying => {
+                    self.renew_at = None;
+                    self.reach = self.reach.tried();
+                }
                 Event::Disconnected(_) => {
                     self.broken = true;
                     self.renew_at = Some(Instant::now() + self.pause);
@@ -187,6 +212,10 @@ impl Downlink for ZmqDownlink {
                 if self.current.take().is_some() {
                     return Ok(Some(Arrival::Disconnected));
                 }
+            }
+            if self.reach == Reach::Nobody {
+                self.reach = Reach::Settled;
+                return Ok(Some(Arrival::Unreachable));
             }
             let now = Instant::now();
             if self.renew_at.is_some_and(|at| at <= now) {

@@ -72,8 +72,12 @@ impl ZmqHub {
             Address::Inproc(name) => Some(name.clone()),
             _ => None,
         });
+        let inproc: Vec<String> = inproc.collect();
+        for name in &inproc {
+            shared.context.inproc.served(name);
+        }
         Ok(ZmqHub {
-            inproc: inproc.collect(),
+            inproc,
             addresses: Addresses { emit: emit.endpoint(), reg: reg.endpoint() },
             shared,
             pull,

@@ -13,8 +13,10 @@ use super::sys::{Context, Socket};
 pub(super) enum Event {
     /// A connection was accepted.
     Accepted,
-    /// A connection was made, or a failed one will be tried again: libzmq goes on by itself.
+    /// A connection was made, or is being made: libzmq goes on by itself.
     Trying,
+    /// Nobody took the connection; libzmq tries again by itself.
+    Retrying,
     /// A connection can carry messages.
     Ready,
     /// The other side spoke another protocol or another mechanism.
@@ -96,7 +98,8 @@ fn parse(head: &[u8]) -> Option<Event> {
     let value = u32::from_ne_bytes(*value.first_chunk::<4>()?);
     Some(match u32::from(u16::from_ne_bytes(*kind)) {
         z::ZMQ_EVENT_ACCEPTED => Event::Accepted,
-        z::ZMQ_EVENT_CONNECTED | z::ZMQ_EVENT_CONNECT_DELAYED | z::ZMQ_EVENT_CONNECT_RETRIED => Event::Trying,
+        z::ZMQ_EVENT_CONNECTED | z::ZMQ_EVENT_CONNECT_DELAYED => Event::Trying,
+        z::ZMQ_EVENT_CONNECT_RETRIED => Event::Retrying,
         z::ZMQ_EVENT_HANDSHAKE_SUCCEEDED => Event::Ready,
         z::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL => Event::Mismatch,
         z::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH => Event::Refused(value),
