@@ -150,8 +150,13 @@ impl Shared {
         socket.set_int(z::ZMQ_LINGER, 0)?;
         socket.set_i64(z::ZMQ_MAXMSGSIZE, LARGEST_MESSAGE)?;
         socket.set_int(z::ZMQ_HANDSHAKE_IVL, 1_000)?;
-        socket.set_int(z::ZMQ_HEARTBEAT_IVL, 1_000)?;
-        socket.set_int(z::ZMQ_HEARTBEAT_TIMEOUT, 2_000)?;
+        // No heartbeats of libzmq: a connection whose reader is held back by a full queue reads no answer
+        // either, so after the timeout both sides would end it although nobody is gone. Whoever takes
+        // nothing is found by the server's stall limit; a machine that is gone, by TCP itself.
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE, 1)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_IDLE, 5)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_INTVL, 1)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_CNT, 3)?;
         // From 20 ms, doubled up to 80: a new server has its clients back within 100 ms.
         socket.set_int(z::ZMQ_RECONNECT_IVL, 20)?;
         socket.set_int(z::ZMQ_RECONNECT_IVL_MAX, 80)?;
