@@ -2,3 +2,5 @@
 #![deny(unsafe_code)]
 
 pub mod engine;
+#[cfg(feature = "zmq")]
+pub mod security;

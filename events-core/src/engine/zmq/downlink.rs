@@ -17,7 +17,7 @@ use super::monitor::{Event, Watched};
 use super::sys::{self, SharedMessage};
 use super::wake::Wake;
 use super::{QUEUE, Shared, io_error};
-use crate::engine::{Arrival, Downlink, EngineError, Waker};
+use crate::engine::{Arrival, Downlink, EngineError, Trouble, Waker};
 
 /// libzmq tells within a moment that it tries again. If it does not say so for this long, it has given up.
 const GIVEN_UP: Duration = Duration::from_millis(100);
@@ -40,6 +40,7 @@ pub(super) struct ZmqDownlink {
     /// When a new socket is due, unless libzmq says before that it goes on.
     renew_at: Option<Instant>,
     pause: Duration,
+    trouble: Option<Trouble>,
     /// libzmq neither tells that the server of an inproc address is gone nor connects again.
     inproc: Option<Arc<Link>>,
 }
@@ -70,6 +71,7 @@ impl ZmqDownlink {
             broken: false,
             renew_at: None,
             pause: GIVEN_UP,
+            trouble: None,
             inproc,
         })
     }
@@ -91,6 +93,7 @@ impl ZmqDownlink {
         let id = head.property(c"__fd").map_or(0, |(_, id)| id);
         let before = self.current.as_ref().map(|connection| connection.id);
         if before != Some(id) {
+            self.trouble = None;
             self.current = Some(Connection { id, _message: head.clone() });
         }
         let message = Arrival::Message { head: head.into(), body: body.map(Into::into) };
@@ -111,13 +114,17 @@ impl ZmqDownlink {
                     self.broken = false;
                     self.renew_at = None;
                     self.pause = GIVEN_UP;
+                    self.trouble = None;
                 }
                 Event::Trying => self.renew_at = None,
                 Event::Disconnected(_) => {
                     self.broken = true;
                     self.renew_at = Some(Instant::now() + self.pause);
                 }
-                Event::Mismatch | Event::Refused(_) | Event::Dropped | Event::Accepted => {}
+                Event::Mismatch => self.trouble = Some(Trouble::Mismatch),
+                Event::Refused => self.trouble = Some(Trouble::Refused),
+                Event::Dropped => self.trouble = Some(Trouble::Dropped),
+                Event::Accepted => {}
             }
         }
         Ok(())
@@ -133,19 +140,19 @@ impl ZmqDownlink {
 }
 
 fn open(shared: &Shared, address: &Address, topics: &BTreeMap<Vec<u8>, usize>) -> Result<Watched, EngineError> {
-    let open = || {
-        let socket = shared.socket(z::ZMQ_SUB, address)?;
+    let failed = |source| EngineError::Io { action: format!("connecting to `{}`", address.endpoint()), source };
+    let socket = shared.socket(z::ZMQ_SUB, address).map_err(failed)?;
+    let set = || {
         socket.set_int(z::ZMQ_RCVHWM, QUEUE)?;
         // Unlimited: beyond a limit libzmq drops subscriptions without a word.
         socket.set_int(z::ZMQ_SNDHWM, 0)?;
-        for topic in topics.keys() {
-            socket.set_bytes(z::ZMQ_SUBSCRIBE, topic)?;
-        }
-        let socket = Watched::new(&shared.context.zmq, socket)?;
-        socket.socket().connect(&address.endpoint())?;
-        Ok(socket)
+        topics.keys().try_for_each(|topic| socket.set_bytes(z::ZMQ_SUBSCRIBE, topic))
     };
-    open().map_err(|source| EngineError::Io { action: format!("connecting to `{}`", address.endpoint()), source })
+    set().map_err(failed)?;
+    shared.secure_client(&socket, address)?;
+    let socket = Watched::new(&shared.context.zmq, socket).map_err(failed)?;
+    socket.socket().connect(&address.endpoint()).map_err(failed)?;
+    Ok(socket)
 }
 
 impl Downlink for ZmqDownlink {
@@ -218,5 +225,9 @@ impl Downlink for ZmqDownlink {
 
     fn waker(&self) -> Waker {
         self.wake.waker()
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.trouble
     }
 }
