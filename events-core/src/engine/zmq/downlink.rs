@@ -123,7 +123,8 @@ impl ZmqDownlink {
                 }
                 Event::Mismatch => self.trouble = Some(Trouble::Mismatch),
                 Event::Refused => self.trouble = Some(Trouble::Refused),
-                Event::Dropped => self.trouble = Some(Trouble::Dropped),
+                // The other side may hang up before its reason is read: what was told before says more.
+                Event::Dropped => _ = self.trouble.get_or_insert(Trouble::Dropped),
                 Event::Accepted => {}
             }
         }
