@@ -94,7 +94,15 @@ fn an_integer_must_fit() {
 #[test]
 fn an_integer_may_have_any_form() {
     // Other libraries do not always write the shortest.
-    for bytes in [&[5][..], &[0xcc, 5], &[0xcd, 0, 5], &[0xce, 0, 0, 0, 5], &[0xcf, 0, 0, 0, 0, 0, 0, 0, 5], &[0xd0, 5], &[0xd1, 0, 5]] {
+    for bytes in [
+        &[5][..],
+        &[0xcc, 5],
+        &[0xcd, 0, 5],
+        &[0xce, 0, 0, 0, 5],
+        &[0xcf, 0, 0, 0, 0, 0, 0, 0, 5],
+        &[0xd0, 5],
+        &[0xd1, 0, 5],
+    ] {
         assert_eq!(take::<u8>(bytes).unwrap(), 5);
         assert_eq!(take::<u64>(bytes).unwrap(), 5);
         assert_eq!(take::<i16>(bytes).unwrap(), 5);
@@ -119,7 +127,9 @@ fn a_uuid_has_sixteen_bytes() {
 
 #[test]
 fn a_timestamp_has_one_of_three_forms_and_less_than_a_second_of_nanoseconds() {
-    for wrong in [&[0xd5, 0xff, 0, 0][..], &[0xc7, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &[0xc7, 0, 0xff]] {
+    for wrong in
+        [&[0xd5, 0xff, 0, 0][..], &[0xc7, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &[0xc7, 0, 0xff]]
+    {
         assert!(take::<Timestamp>(wrong).is_err(), "{wrong:x?}");
     }
 }
