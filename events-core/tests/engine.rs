@@ -17,6 +17,7 @@ macro_rules! every_engine {
     ($($test:ident)*) => {
         on! { ipc: crate::rig::ipc(); $($test)* }
         on! { tcp: crate::rig::tcp(); $($test)* }
+        on! { curve: crate::rig::curve(); $($test)* }
         on! { inproc: crate::rig::inproc(); $($test)* }
         on! { memory: crate::rig::memory(); $($test)* }
     };

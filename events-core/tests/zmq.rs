@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use events_core::engine::{Addresses, Arrival, Downlink, Engine, EngineError, Frame, Hub};
+use events_core::security::SecurityError;
 use tempfile::TempDir;
 
 const WATCHDOG: Duration = Duration::from_secs(20);
@@ -93,10 +94,10 @@ fn folders_that_others_can_change_are_refused() {
         let at = |name| format!("ipc://{}/{name}", folder.display());
         Addresses { emit: at("emit"), reg: at("reg") }
     };
-    assert!(matches!(refused(&at(&linked)), EngineError::Address { .. }));
+    assert!(matches!(refused(&at(&linked)), EngineError::Security(SecurityError::Unsafe { .. })));
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("ours");
-    assert!(matches!(refused(&at(&open)), EngineError::Address { .. }));
-    assert!(matches!(engine().connect(&at(&open)), Err(EngineError::Address { .. })));
+    assert!(matches!(refused(&at(&open)), EngineError::Security(SecurityError::Unsafe { .. })));
+    assert!(matches!(engine().connect(&at(&open)), Err(EngineError::Security(_))));
     // A new one is made for this user alone.
     let fresh = outer.path().join("a/b");
     drop(engine().bind(&at(&fresh), b"hello").expect("it is made"));

@@ -58,6 +58,8 @@ struct Client {
     /// When it last showed that it lives and moves on.
     seen: Now,
     replay: Option<Replay>,
+    /// The attempt that was served last: it may be asked for twice.
+    served: Option<u64>,
 }
 
 /// What waits to be said.
@@ -170,7 +172,7 @@ impl Relay {
             (Topic::Rx { client }, true)
                 if self.clients.contains_key(&client) || self.clients.len() < self.limits.known =>
             {
-                self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None });
+                self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None, served: None });
             }
             // The end of an old connection may be noticed after the new one began.
             (Topic::Rx { client }, false)
@@ -409,8 +411,11 @@ impl Relay {
                     && let Some(entry) = self.clients.get_mut(&client)
                 {
                     entry.seen = now;
-                    entry.replay = Some(Replay::new(number, resume, &self.ring, now));
-                    self.figures.replays += 1;
+                    if entry.served != Some(number) {
+                        entry.served = Some(number);
+                        entry.replay = Some(Replay::new(number, resume, &self.ring, now));
+                        self.figures.replays += 1;
+                    }
                     return;
                 }
             }

@@ -89,23 +89,58 @@ const FIRST_BYTES: &[u8; 53] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrst
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Apart,
-    Syncing { number: u64, since: Now },
-    Resuming { number: u64, since: Now },
+    Syncing(Question),
+    Resuming(Question),
     Live,
 }
+
+/// Something the server was asked, and when it is asked again.
+///
+/// It keeps its number as long as the connection stands: an answer that was slow, since it stood in a
+/// full queue, is as good as a quick one. And it is asked ever more rarely, so that a server that is
+/// late is not held up more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Question {
+    number: u64,
+    again: Now,
+    patience: Now,
+}
+
+impl Question {
+    fn new(number: u64, now: Now, limits: &Limits) -> Question {
+        Question { number, again: now + limits.retry, patience: limits.retry }
+    }
+
+    fn is_late(&self, now: Now) -> bool {
+        now >= self.again
+    }
+
+    /// It was asked again.
+    fn repeated(&mut self, now: Now) {
+        self.patience *= if self.patience < SLOWEST { 2 } else { 1 };
+        self.again = now + self.patience;
+    }
+
+    /// An answer is on its way.
+    fn moves(&mut self, now: Now) {
+        self.again = now + self.patience;
+    }
+}
+
+/// Nothing is asked again more rarely than this, in microseconds.
+const SLOWEST: Now = 8_000_000;
 
 #[derive(Debug)]
 struct Registration {
     id: u64,
     interest: Interest,
-    /// `None`: active. Otherwise the sync that was asked last, if one was.
-    pending: Option<Option<(u64, Now)>>,
+    /// `None`: active. Otherwise the sync that was asked, if one was on this connection.
+    pending: Option<Option<Question>>,
 }
 
 #[derive(Debug)]
 struct Asked {
-    number: u64,
-    since: Now,
+    question: Question,
     fingerprint: u64,
 }
 
@@ -182,8 +217,8 @@ impl Subscriber {
     pub fn unregister(&mut self, id: u64, actions: &mut VecDeque<Action>) {
         let Some(index) = self.registrations.iter().position(|registration| registration.id == id) else { return };
         let gone = self.registrations.swap_remove(index);
-        if let Some(Some((number, _))) = gone.pending {
-            actions.push_back(Action::Unsubscribe(self.sync_topic(number, &gone.interest)));
+        if let Some(Some(question)) = gone.pending {
+            actions.push_back(Action::Unsubscribe(self.sync_topic(question.number, &gone.interest)));
         }
         if !self.registrations.iter().any(|other| other.interest == gone.interest) {
             actions.extend(topics(&gone.interest).map(Action::Unsubscribe));
@@ -198,7 +233,7 @@ impl Subscriber {
         let number = self.fresh();
         let topic = Topic::Sync { client: self.client, number, about: About::Shape(fingerprint) };
         actions.push_back(Action::Subscribe(topic.bytes()));
-        self.asked.push(Asked { number, since: now, fingerprint });
+        self.asked.push(Asked { question: Question::new(number, now, &self.limits), fingerprint });
     }
 
     /// There is no room for more steps, or there is again: a replay is asked for only with room.
@@ -235,31 +270,39 @@ impl Subscriber {
     #[must_use]
     pub fn deadline(&self) -> Option<Now> {
         let state = match self.state {
-            State::Syncing { since, .. } | State::Resuming { since, .. } => Some(since),
+            // It asks by itself once there is room.
+            State::Syncing(_) if self.held => None,
+            State::Syncing(question) | State::Resuming(question) => Some(question.again),
             State::Apart | State::Live => None,
         };
         let live = self.state == State::Live;
-        let pending = self.registrations.iter().filter_map(|r| r.pending?.map(|(_, since)| since));
-        let waiting = pending.filter(|_| live).chain(self.asked.iter().map(|asked| asked.since));
-        Some(waiting.chain(state).min()? + self.limits.retry)
+        let pending = self.registrations.iter().filter_map(|r| r.pending?.map(|question| question.again));
+        let waiting = pending.filter(|_| live).chain(self.asked.iter().map(|asked| asked.question.again));
+        waiting.chain(state).min()
     }
 
     /// Asks again for what got no answer in time.
     pub fn tick(&mut self, now: Now, actions: &mut VecDeque<Action>) {
-        let retry = self.limits.retry;
-        let late = |since: Now| now.saturating_sub(since) >= retry;
         match self.state {
-            State::Syncing { since, .. } | State::Resuming { since, .. } if late(since) => self.greeted(now, actions),
+            State::Syncing(mut question) if question.is_late(now) && !self.held => {
+                question.repeated(now);
+                self.state = State::Syncing(question);
+                repeat(self.barrier(question.number), actions);
+            }
+            State::Resuming(mut question) if question.is_late(now) => {
+                question.repeated(now);
+                self.state = State::Resuming(question);
+                let topic = Topic::Resume { client: self.client, number: question.number };
+                actions.push_back(Action::Send(topic.message(&self.resume())));
+            }
             _ => {}
         }
-        let (unanswered, asked) = std::mem::take(&mut self.asked).into_iter().partition(|asked| late(asked.since));
-        self.asked = asked;
-        let unanswered: Vec<Asked> = unanswered;
-        for asked in unanswered {
-            let about = About::Shape(asked.fingerprint);
-            let topic = Topic::Sync { client: self.client, number: asked.number, about };
-            actions.push_back(Action::Unsubscribe(topic.bytes()));
-            self.ask_shape(asked.fingerprint, now, actions);
+        for Asked { question, fingerprint } in &mut self.asked {
+            if question.is_late(now) {
+                question.repeated(now);
+                let about = About::Shape(*fingerprint);
+                repeat(Topic::Sync { client: self.client, number: question.number, about }.bytes(), actions);
+            }
         }
         self.ask(now, actions);
     }
@@ -333,12 +376,12 @@ impl Subscriber {
 
     /// Begins to resume, or to live if there is nothing to resume.
     fn greeted(&mut self, now: Now, actions: &mut VecDeque<Action>) {
-        if let State::Syncing { number, .. } = self.state {
-            actions.push_back(Action::Unsubscribe(self.barrier(number)));
+        if let State::Syncing(question) = self.state {
+            actions.push_back(Action::Unsubscribe(self.barrier(question.number)));
         }
         for registration in &mut self.registrations {
-            if let Some(Some((number, _))) = registration.pending {
-                let topic = sync_topic(self.client, number, &registration.interest);
+            if let Some(Some(question)) = registration.pending {
+                let topic = sync_topic(self.client, question.number, &registration.interest);
                 actions.push_back(Action::Unsubscribe(topic));
                 registration.pending = Some(None);
             }
@@ -349,7 +392,7 @@ impl Subscriber {
         } else {
             let number = self.fresh();
             actions.push_back(Action::Subscribe(self.barrier(number)));
-            self.state = State::Syncing { number, since: now };
+            self.state = State::Syncing(Question::new(number, now, &self.limits));
         }
     }
 
@@ -363,7 +406,7 @@ impl Subscriber {
         actions: &mut VecDeque<Action>,
     ) {
         if let About::Shape(fingerprint) = about {
-            if let Some(index) = self.asked.iter().position(|asked| asked.number == number) {
+            if let Some(index) = self.asked.iter().position(|asked| asked.question.number == number) {
                 self.asked.swap_remove(index);
                 let topic = Topic::Sync { client: self.client, number, about: about.clone() };
                 actions.push_back(Action::Unsubscribe(topic.bytes()));
@@ -372,14 +415,14 @@ impl Subscriber {
             return;
         }
         match self.state {
-            State::Syncing { number: awaited, .. } if awaited == number && !self.held => {
+            State::Syncing(question) if question.number == number && !self.held => {
                 actions.push_back(Action::Unsubscribe(self.barrier(number)));
                 let topic = Topic::Resume { client: self.client, number };
                 actions.push_back(Action::Send(topic.message(&self.resume())));
-                self.state = State::Resuming { number, since: now };
+                self.state = State::Resuming(Question::new(number, now, &self.limits));
             }
             State::Live => {
-                let answers = |r: &Registration| matches!(r.pending, Some(Some((asked, _))) if asked == number);
+                let answers = |r: &Registration| matches!(r.pending, Some(Some(asked)) if asked.number == number);
                 let Some(index) = self.registrations.iter().position(answers) else { return };
                 // All frames of the events subscribed to before, up to here, came before this answer.
                 for (publisher, position) in synced.baseline {
@@ -415,7 +458,7 @@ impl Subscriber {
 
     fn replayed(&mut self, replay: Replay, second: Option<Frame>, now: Now, actions: &mut VecDeque<Action>) {
         match &mut self.state {
-            State::Resuming { number, since } if *number == replay.number => *since = now,
+            State::Resuming(question) if question.number == replay.number => question.moves(now),
             _ => return,
         }
         if let Some(frame) = second
@@ -441,18 +484,20 @@ impl Subscriber {
         if self.state != State::Live {
             return;
         }
-        let (client, retry) = (self.client, self.limits.retry);
         for registration in &mut self.registrations {
-            let Some(asked) = &mut registration.pending else { continue };
-            if let Some((number, since)) = asked {
-                if now.saturating_sub(*since) < retry {
-                    continue;
+            match &mut registration.pending {
+                None => {}
+                Some(Some(question)) if !question.is_late(now) => {}
+                Some(Some(question)) => {
+                    question.repeated(now);
+                    repeat(sync_topic(self.client, question.number, &registration.interest), actions);
                 }
-                actions.push_back(Action::Unsubscribe(sync_topic(client, *number, &registration.interest)));
+                Some(asked @ None) => {
+                    self.number += 1;
+                    *asked = Some(Question::new(self.number, now, &self.limits));
+                    actions.push_back(Action::Subscribe(sync_topic(self.client, self.number, &registration.interest)));
+                }
             }
-            self.number += 1;
-            *asked = Some((self.number, now));
-            actions.push_back(Action::Subscribe(sync_topic(client, self.number, &registration.interest)));
         }
     }
 
@@ -494,6 +539,12 @@ impl Subscriber {
     fn sync_topic(&self, number: u64, interest: &Interest) -> Vec<u8> {
         sync_topic(self.client, number, interest)
     }
+}
+
+/// Subscribes anew, which asks anew. The topic stays subscribed, so an earlier answer still arrives.
+fn repeat(topic: Vec<u8>, actions: &mut VecDeque<Action>) {
+    actions.push_back(Action::Unsubscribe(topic.clone()));
+    actions.push_back(Action::Subscribe(topic));
 }
 
 fn sync_topic(client: u64, number: u64, interest: &Interest) -> Vec<u8> {

@@ -13,12 +13,13 @@
 //! server at a time.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use zmq_sys as z;
 
 use super::{Addresses, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
+use crate::security::{Access, Keys, SecurityError};
 
 mod address;
 mod downlink;
@@ -30,9 +31,11 @@ mod place;
 mod sys;
 mod uplink;
 mod wake;
+mod zap;
 
 use address::Address;
 pub use sys::SharedMessage;
+pub(crate) use sys::{curve_keypair, effective_user};
 
 /// Messages that a queue between two programs holds, in each direction and per connection.
 ///
@@ -46,12 +49,20 @@ const LARGEST_MESSAGE: i64 = 16 * 1024 * 1024;
 const COPIED: usize = 1024;
 
 /// How tcp connections are protected.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Tcp {
+    /// Encrypted with CURVE, between those who know each other's keys.
+    Curve(Access),
     /// Not at all, and therefore between programs on this machine only.
-    #[default]
     PlainLoopbackOnly,
+}
+
+impl Default for Tcp {
+    /// Encrypted, with the keys of this user.
+    fn default() -> Tcp {
+        Tcp::Curve(Access::new(Keys::default()))
+    }
 }
 
 /// The ZeroMQ engine. Cheap to clone; every value made by [`new`](ZmqEngine::new) shares one context, so
@@ -68,12 +79,13 @@ struct Shared {
 struct ContextOf {
     zmq: sys::Context,
     inproc: inproc::Inproc,
+    zap: Mutex<Option<zap::Zap>>,
 }
 
 impl ContextOf {
     fn new() -> Result<Arc<ContextOf>, EngineError> {
         let zmq = sys::Context::new().map_err(io_error("starting ZeroMQ"))?;
-        Ok(Arc::new(ContextOf { zmq, inproc: inproc::Inproc::default() }))
+        Ok(Arc::new(ContextOf { zmq, inproc: inproc::Inproc::default(), zap: Mutex::new(None) }))
     }
 }
 
@@ -84,7 +96,7 @@ impl ZmqEngine {
     /// [`EngineError::Io`] if libzmq cannot start.
     pub fn new(tcp: Tcp) -> Result<ZmqEngine, EngineError> {
         static CONTEXT: Mutex<Option<Arc<ContextOf>>> = Mutex::new(None);
-        let mut slot = CONTEXT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&CONTEXT);
         let context = match &*slot {
             Some(context) => Arc::clone(context),
             None => Arc::clone(slot.insert(ContextOf::new()?)),
@@ -117,8 +129,7 @@ impl Engine for ZmqEngine {
 impl Shared {
     fn address(&self, text: &str) -> Result<Address, EngineError> {
         let address = Address::parse(text)?;
-        let Tcp::PlainLoopbackOnly = self.tcp;
-        if !address.is_local() {
+        if matches!(self.tcp, Tcp::PlainLoopbackOnly) && !address.is_local() {
             return Err(EngineError::Address {
                 address: text.to_owned(),
                 why: "tcp without encryption is allowed on this machine only; use 127.0.0.1".into(),
@@ -150,8 +161,13 @@ impl Shared {
         socket.set_int(z::ZMQ_LINGER, 0)?;
         socket.set_i64(z::ZMQ_MAXMSGSIZE, LARGEST_MESSAGE)?;
         socket.set_int(z::ZMQ_HANDSHAKE_IVL, 1_000)?;
-        socket.set_int(z::ZMQ_HEARTBEAT_IVL, 1_000)?;
-        socket.set_int(z::ZMQ_HEARTBEAT_TIMEOUT, 2_000)?;
+        // No heartbeats of libzmq: a connection whose reader is held back by a full queue reads no answer
+        // either, so after the timeout both sides would end it although nobody is gone. Whoever takes
+        // nothing is found by the server's stall limit; a machine that is gone, by TCP itself.
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE, 1)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_IDLE, 5)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_INTVL, 1)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_CNT, 3)?;
         // From 20 ms, doubled up to 80: a new server has its clients back within 100 ms.
         socket.set_int(z::ZMQ_RECONNECT_IVL, 20)?;
         socket.set_int(z::ZMQ_RECONNECT_IVL_MAX, 80)?;
@@ -160,6 +176,56 @@ impl Shared {
         }
         Ok(socket)
     }
+}
+
+/// What a connection over tcp needs before it is made, unless it goes in plain.
+impl Shared {
+    /// The rules for `address`. Without CURVE in libzmq there is no tcp.
+    fn curve(&self, address: &Address) -> Result<Option<&Access>, EngineError> {
+        match (address, &self.tcp) {
+            (Address::Tcp { .. }, Tcp::Curve(_)) if !sys::has(c"curve") => Err(SecurityError::NoCurve.into()),
+            (Address::Tcp { .. }, Tcp::Curve(access)) => Ok(Some(access)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Gives a client's socket its keys.
+    fn secure_client(&self, socket: &sys::Socket, address: &Address) -> Result<(), EngineError> {
+        let (Some(access), Address::Tcp { host, port }) = (self.curve(address)?, address) else { return Ok(()) };
+        let own = access.keys().client()?;
+        let server = access.keys().server_at(host, *port, address.is_local())?;
+        let set = |option, key: &str| socket.set_bytes(option, key.as_bytes()).map_err(io_error("setting a key"));
+        set(z::ZMQ_CURVE_SERVERKEY, server.as_str())?;
+        set(z::ZMQ_CURVE_PUBLICKEY, own.public().as_str())?;
+        set(z::ZMQ_CURVE_SECRETKEY, own.secret())
+    }
+
+    /// Gives a server's socket its key and somebody who decides who comes in. Before it is bound: libzmq
+    /// ignores what is set after that, and lets everybody in.
+    fn secure_server(&self, socket: &sys::Socket, address: &Address) -> Result<Option<zap::Admission>, EngineError> {
+        let Some(access) = self.curve(address)? else { return Ok(None) };
+        let key = access.keys().server()?;
+        // So that this user's own clients are let in, whether they or the server were there first.
+        access.keys().client()?;
+        let mut slot = lock(&self.context.zap);
+        let handler = match &*slot {
+            Some(handler) => handler,
+            None => slot.insert(zap::Zap::start(&self.context.zmq).map_err(io_error("starting the handler of keys"))?),
+        };
+        let admission = handler.admit(access);
+        let set = || {
+            socket.set_int(z::ZMQ_CURVE_SERVER, 1)?;
+            socket.set_bytes(z::ZMQ_CURVE_SECRETKEY, key.secret().as_bytes())?;
+            socket.set_bytes(z::ZMQ_ZAP_DOMAIN, admission.domain().as_bytes())?;
+            socket.set_int(sys::ZAP_ENFORCE_DOMAIN, 1)
+        };
+        set().map_err(io_error("securing the server's socket"))?;
+        Ok(Some(admission))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Frame {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use events_core::engine::memory::MemoryEngine;
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use events_core::engine::{Addresses, Arrival, Downlink, Engine, Frame, Hub, PublishError, Subscription, Uplink};
+use events_core::security::{Access, Keys};
 
 /// Nothing here takes longer, unless it hangs.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(20);
@@ -168,6 +169,13 @@ pub(crate) fn ipc() -> Rig {
 pub(crate) fn tcp() -> Rig {
     let host = own_loopback();
     rig(zmq(), format!("tcp://{host}:9000"), format!("tcp://{host}:9001"))
+}
+
+pub(crate) fn curve() -> Rig {
+    let (host, folder) = (own_loopback(), tempfile::tempdir().expect("a folder for the keys"));
+    let engine = ZmqEngine::new(Tcp::Curve(Access::new(Keys::at(folder.path())))).expect("libzmq starts");
+    let rig = rig(engine, format!("tcp://{host}:9000"), format!("tcp://{host}:9001"));
+    Rig { _folder: Some(folder), ..rig }
 }
 
 pub(crate) fn inproc() -> Rig {

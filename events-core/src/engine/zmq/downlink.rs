@@ -17,7 +17,7 @@ use super::monitor::{Event, Watched};
 use super::sys::{self, SharedMessage};
 use super::wake::Wake;
 use super::{QUEUE, Shared, io_error};
-use crate::engine::{Arrival, Downlink, EngineError, Waker};
+use crate::engine::{Arrival, Downlink, EngineError, Trouble, Waker};
 
 /// libzmq tells within a moment that it tries again. If it does not say so for this long, it has given up.
 const GIVEN_UP: Duration = Duration::from_millis(100);
@@ -41,6 +41,7 @@ pub(super) struct ZmqDownlink {
     renew_at: Option<Instant>,
     pause: Duration,
     reach: Reach,
+    trouble: Option<Trouble>,
     /// libzmq neither tells that the server of an inproc address is gone nor connects again.
     inproc: Option<Arc<Link>>,
 }
@@ -90,6 +91,7 @@ impl ZmqDownlink {
             renew_at: None,
             pause: GIVEN_UP,
             reach: if nobody { Reach::Nobody } else { Reach::Unknown },
+            trouble: None,
             inproc,
         })
     }
@@ -111,6 +113,7 @@ impl ZmqDownlink {
         let id = head.property(c"__fd").map_or(0, |(_, id)| id);
         let before = self.current.as_ref().map(|connection| connection.id);
         if before != Some(id) {
+            self.trouble = None;
             self.current = Some(Connection { id, _message: head.clone() });
         }
         let message = Arrival::Message { head: head.into(), body: body.map(Into::into) };
@@ -132,6 +135,7 @@ impl ZmqDownlink {
                     self.renew_at = None;
                     self.pause = GIVEN_UP;
                     self.reach = Reach::Settled;
+                    self.trouble = None;
                 }
                 Event::Trying => self.renew_at = None,
                 Event::Retrying => {
@@ -142,7 +146,11 @@ impl ZmqDownlink {
                     self.broken = true;
                     self.renew_at = Some(Instant::now() + self.pause);
                 }
-                Event::Mismatch | Event::Refused(_) | Event::Dropped | Event::Accepted => {}
+                Event::Mismatch => self.trouble = Some(Trouble::Mismatch),
+                Event::Refused => self.trouble = Some(Trouble::Refused),
+                // The other side may hang up before its reason is read: what was told before says more.
+                Event::Dropped => _ = self.trouble.get_or_insert(Trouble::Dropped),
+                Event::Accepted => {}
             }
         }
         Ok(())
@@ -158,19 +166,19 @@ impl ZmqDownlink {
 }
 
 fn open(shared: &Shared, address: &Address, topics: &BTreeMap<Vec<u8>, usize>) -> Result<Watched, EngineError> {
-    let open = || {
-        let socket = shared.socket(z::ZMQ_SUB, address)?;
+    let failed = |source| EngineError::Io { action: format!("connecting to `{}`", address.endpoint()), source };
+    let socket = shared.socket(z::ZMQ_SUB, address).map_err(failed)?;
+    let set = || {
         socket.set_int(z::ZMQ_RCVHWM, QUEUE)?;
         // Unlimited: beyond a limit libzmq drops subscriptions without a word.
         socket.set_int(z::ZMQ_SNDHWM, 0)?;
-        for topic in topics.keys() {
-            socket.set_bytes(z::ZMQ_SUBSCRIBE, topic)?;
-        }
-        let socket = Watched::new(&shared.context.zmq, socket)?;
-        socket.socket().connect(&address.endpoint())?;
-        Ok(socket)
+        topics.keys().try_for_each(|topic| socket.set_bytes(z::ZMQ_SUBSCRIBE, topic))
     };
-    open().map_err(|source| EngineError::Io { action: format!("connecting to `{}`", address.endpoint()), source })
+    set().map_err(failed)?;
+    shared.secure_client(&socket, address)?;
+    let socket = Watched::new(&shared.context.zmq, socket).map_err(failed)?;
+    socket.socket().connect(&address.endpoint()).map_err(failed)?;
+    Ok(socket)
 }
 
 impl Downlink for ZmqDownlink {
@@ -247,5 +255,9 @@ impl Downlink for ZmqDownlink {
 
     fn waker(&self) -> Waker {
         self.wake.waker()
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.trouble
     }
 }

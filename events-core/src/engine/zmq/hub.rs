@@ -12,6 +12,7 @@ use super::peers::Peers;
 use super::place::{self, Place};
 use super::sys::{self, Message, Socket};
 use super::wake::Wake;
+use super::zap::Admission;
 use super::{QUEUE, Shared, io_error};
 use crate::engine::{Addresses, EngineError, Frame, Hub, Peer, PublishError, Subscription, Waker};
 
@@ -34,6 +35,8 @@ pub(super) struct ZmqHub {
     /// Messages that no client of ours sends.
     foreign: u64,
     inproc: Vec<String>,
+    // After the sockets: until they are closed, libzmq asks who may come in.
+    _admissions: Vec<Admission>,
     // Last: given up when the sockets are closed.
     _places: Vec<Place>,
 }
@@ -65,6 +68,9 @@ impl ZmqHub {
             Ok((pull, Watched::new(&shared.context.zmq, xpub)?))
         };
         let (pull, xpub) = open().map_err(io_error("opening the server's sockets"))?;
+        let admissions = [(&pull, &emit), (xpub.socket(), &reg)];
+        let admissions = admissions.into_iter().map(|(socket, address)| shared.secure_server(socket, address));
+        let admissions = admissions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         // The way out first: who can send should find somebody who hears.
         let reg = listen(xpub.socket(), &reg, &mut places)?;
         let emit = listen(&pull, &emit, &mut places)?;
@@ -86,6 +92,7 @@ impl ZmqHub {
             peers: Peers::default(),
             timeout: -1,
             foreign: 0,
+            _admissions: admissions,
             _places: places,
         })
     }

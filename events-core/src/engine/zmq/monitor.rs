@@ -21,8 +21,8 @@ pub(super) enum Event {
     Ready,
     /// The other side spoke another protocol or another mechanism.
     Mismatch,
-    /// The other side's authentication refused us, with this status.
-    Refused(u32),
+    /// The other side's authentication refused us.
+    Refused,
     /// A connection that was being set up ended without a word.
     Dropped,
     /// The connection with this descriptor ended.
@@ -102,7 +102,7 @@ fn parse(head: &[u8]) -> Option<Event> {
         z::ZMQ_EVENT_CONNECT_RETRIED => Event::Retrying,
         z::ZMQ_EVENT_HANDSHAKE_SUCCEEDED => Event::Ready,
         z::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL => Event::Mismatch,
-        z::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH => Event::Refused(value),
+        z::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH => Event::Refused,
         z::ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL => Event::Dropped,
         z::ZMQ_EVENT_DISCONNECTED => Event::Disconnected(value as RawFd),
         _ => return None,

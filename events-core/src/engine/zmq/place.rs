@@ -4,9 +4,9 @@
 //! before it binds, a server takes a lock that belongs to the address and lasts as long as the process or
 //! the hub does, whichever ends first, and looks whether somebody without that lock listens there.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::address::Address;
 use super::sys;
 use crate::engine::EngineError;
+use crate::security::folder;
 
 /// A right to serve at one address, held while this value lives.
 #[derive(Debug)]
@@ -147,7 +148,7 @@ fn runtime_folder() -> Result<PathBuf, EngineError> {
         .filter(|folder| folder.is_dir())
         .map(|folder| folder.join("events"))
         .unwrap_or_else(|| std::env::temp_dir().join(format!("events-{user}")));
-    own_folder(&folder)?;
+    folder::own(&folder)?;
     Ok(folder)
 }
 
@@ -162,35 +163,10 @@ pub(super) fn anywhere() -> Result<PathBuf, EngineError> {
 pub(super) fn prepare(address: &Address) -> Result<(), EngineError> {
     let Address::Ipc(path) = address else { return Ok(()) };
     match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => own_folder(Path::new(".")),
-        Some(folder) => own_folder(folder),
+        Some(parent) if parent.as_os_str().is_empty() => Ok(folder::own(Path::new("."))?),
+        Some(parent) => Ok(folder::own(parent)?),
         None => Err(EngineError::Address { address: address.endpoint(), why: "it names no file".into() }),
     }
-}
-
-/// Makes `folder` for this user alone, or checks that it is one.
-fn own_folder(folder: &Path) -> Result<(), EngineError> {
-    // The mode counts from the first moment: there is no time in which others could enter.
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| io_error("making the folder", folder, source))?;
-    let found = fs::symlink_metadata(folder).map_err(|source| io_error("looking at", folder, source))?;
-    let refuse = |why: &str| {
-        let why = format!("{why}; use a folder of your own, with mode 0700");
-        Err(EngineError::Address { address: folder.display().to_string(), why })
-    };
-    if !found.file_type().is_dir() {
-        return refuse("the folder is a symbolic link");
-    }
-    if found.uid() != sys::effective_user() {
-        return refuse("the folder belongs to another user");
-    }
-    if found.permissions().mode() & 0o022 != 0 {
-        return refuse("other users can write to the folder");
-    }
-    Ok(())
 }
 
 fn io_error(action: &str, path: &Path, source: io::Error) -> EngineError {

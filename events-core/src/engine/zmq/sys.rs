@@ -355,7 +355,7 @@ pub(super) fn has(capability: &CStr) -> bool {
 }
 
 /// A new pair of CURVE keys, public and secret, in Z85.
-pub(super) fn curve_keypair() -> io::Result<(String, String)> {
+pub(crate) fn curve_keypair() -> io::Result<(String, String)> {
     let (mut public, mut secret) = ([0u8; 41], [0u8; 41]);
     // SAFETY: both buffers have the 41 bytes that libzmq writes: 40 characters and a NUL.
     check(unsafe { z::zmq_curve_keypair(public.as_mut_ptr().cast::<c_char>(), secret.as_mut_ptr().cast::<c_char>()) })?;
@@ -391,7 +391,7 @@ pub(super) fn shutdown(socket: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// The user this process acts as.
-pub(super) fn effective_user() -> u32 {
+pub(crate) fn effective_user() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() }
 }

@@ -28,14 +28,13 @@ impl ZmqUplink {
 }
 
 fn open(shared: &Shared, address: &Address) -> Result<Socket, EngineError> {
-    let open = || {
-        let socket = shared.socket(z::ZMQ_PUSH, address)?;
-        // Unlimited: what may be on its way is bounded above, in bytes.
-        socket.set_int(z::ZMQ_SNDHWM, 0)?;
-        socket.connect(&address.endpoint())?;
-        Ok(socket)
-    };
-    open().map_err(|source| EngineError::Io { action: format!("connecting to `{}`", address.endpoint()), source })
+    let failed = |source| EngineError::Io { action: format!("connecting to `{}`", address.endpoint()), source };
+    let socket = shared.socket(z::ZMQ_PUSH, address).map_err(failed)?;
+    // Unlimited: what may be on its way is bounded above, in bytes.
+    socket.set_int(z::ZMQ_SNDHWM, 0).map_err(failed)?;
+    shared.secure_client(&socket, address)?;
+    socket.connect(&address.endpoint()).map_err(failed)?;
+    Ok(socket)
 }
 
 impl Uplink for ZmqUplink {
