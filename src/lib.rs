@@ -47,3 +47,8 @@ macro_rules! catalog {
         $crate::__private::catalog! { $crate, $($file)* }
     };
 }
+
+/// The program in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -243,7 +243,6 @@ impl Client {
     }
 
     /// Begins a registration with a uid, for one event only, or in place of another.
-    #[must_use]
     pub fn on<E: Receive>(&self) -> On<'_, E> {
         On::new(self.shared())
     }

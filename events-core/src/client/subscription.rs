@@ -101,7 +101,9 @@ impl<E> Queue<E> {
         drop(state);
         self.filled.notify_all();
         self.emptied.notify_all();
-        waker.map(Waker::wake);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -126,7 +128,9 @@ impl<E> Filler<E> {
         let waker = state.waker.take();
         drop(state);
         self.queue.filled.notify_one();
-        waker.map(Waker::wake);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
         true
     }
 }

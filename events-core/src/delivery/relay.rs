@@ -168,17 +168,17 @@ impl Relay {
     fn subscribed(&mut self, subscription: Subscription, now: Now) {
         let Some(topic) = Topic::parse(&subscription.topic) else { return };
         match (topic, subscription.on) {
-            (Topic::Rx { client }, true) => {
-                // A new connection begins anew; what the old one wanted is of no use any more.
-                if self.clients.contains_key(&client) || self.clients.len() < self.limits.known {
-                    self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None, served: None });
-                }
+            // A new connection begins anew; what the old one wanted is of no use any more.
+            (Topic::Rx { client }, true)
+                if self.clients.contains_key(&client) || self.clients.len() < self.limits.known =>
+            {
+                self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None, served: None });
             }
-            (Topic::Rx { client }, false) => {
-                // The end of an old connection may be noticed after the new one began.
-                if self.clients.get(&client).is_some_and(|entry| entry.peer == subscription.peer) {
-                    self.clients.remove(&client);
-                }
+            // The end of an old connection may be noticed after the new one began.
+            (Topic::Rx { client }, false)
+                if self.clients.get(&client).is_some_and(|entry| entry.peer == subscription.peer) =>
+            {
+                self.clients.remove(&client);
             }
             (Topic::Sync { client, number, about }, true) => {
                 if let Some(entry) = self.clients.get_mut(&client) {
