@@ -6,6 +6,8 @@ use events_core::control::{Leaving, Topic};
 use events_core::delivery::relay::{Pace, Relay};
 use events_core::delivery::{Limits, Now};
 
+use events_core::dispatch::handling::Seen;
+
 use super::ledger::{Ledger, payload};
 use super::net::Net;
 use super::program::{Noticed, Program};
@@ -311,7 +313,15 @@ impl World {
     fn heard(&mut self, at: usize, noticed: Vec<Noticed>) -> Result<(), String> {
         for noticed in noticed {
             if self.trace {
-                println!("          program {at}: {noticed:?}");
+                match &noticed {
+                    Noticed::Seen(Seen::Called { registration, event, publisher, sequence, retained, .. }) => {
+                        let mark = if *retained { " retained" } else { "" };
+                        println!(
+                            "          program {at}: handler {registration} {event} {publisher:x}#{sequence}{mark}"
+                        );
+                    }
+                    other => println!("          program {at}: {other:?}"),
+                }
             }
             match noticed {
                 Noticed::Stands(id) => self.ledger.stands(id),

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{Limits, Now};
-use crate::control::{self, About, Acked, Leaving, Replay, Resume, Synced, Topic};
+use crate::control::{self, About, Acked, Leaving, Reached, Replay, Resume, Synced, Topic};
 use crate::engine::Frame;
 use crate::frame::{self, Content};
 
@@ -57,6 +57,15 @@ pub enum Greeting {
 pub enum Step {
     /// A frame to decode and hand to whoever registered.
     Frame(Frame),
+    /// A frame that was replayed.
+    Replayed {
+        /// The frame.
+        frame: Frame,
+        /// Where its event and publisher stood when the server began to know them.
+        base: u64,
+    },
+    /// A frame that this client had before: it is not handed out again.
+    Had(Frame),
     /// A message of another protocol.
     Foreign(Frame),
     /// Bytes that are neither.
@@ -70,8 +79,10 @@ pub enum Step {
         /// Where the sequences of its event stand: publisher and next sequence.
         sequences: Vec<(u64, u64)>,
     },
-    /// A replay has ended: these sequences are reached, whatever arrived.
-    Reached(Vec<(u64, String, u64)>),
+    /// A replay has ended, or something was skipped: these sequences are reached, whatever arrived.
+    Reached(Vec<Reached>),
+    /// From here on everything comes from another run of the server: what is active now was so before it.
+    NewServer,
 }
 
 /// Which events a registration is about.
@@ -316,6 +327,8 @@ impl Subscriber {
                     self.ignored += 1;
                 } else if position == 0 || self.advance(publisher, position, now) {
                     actions.push_back(Action::Step(Step::Frame(head)));
+                } else {
+                    actions.push_back(Action::Step(Step::Had(head)));
                 }
             }
             Ok(Content::Foreign { .. }) => actions.push_back(Action::Step(Step::Foreign(head))),
@@ -359,6 +372,9 @@ impl Subscriber {
         };
         if std::mem::replace(&mut self.parted, false) {
             actions.push_back(Action::Subscribe(Topic::Rx { client: self.client }.bytes()));
+        }
+        if greeting == Greeting::New {
+            actions.push_back(Action::Step(Step::NewServer));
         }
         actions.push_back(Action::Greeted(greeting));
         self.greeted(now, actions);
@@ -466,7 +482,7 @@ impl Subscriber {
         {
             let (publisher, position) = (view.header.publisher, view.header.position);
             if self.advance(publisher, position, now) {
-                actions.push_back(Action::Step(Step::Frame(frame)));
+                actions.push_back(Action::Step(Step::Replayed { frame, base: replay.base }));
             }
         }
         if replay.end {
