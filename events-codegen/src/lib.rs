@@ -23,6 +23,8 @@ mod emit;
 mod expand;
 pub mod model;
 mod names;
+#[cfg(feature = "runtime")]
+mod payload;
 mod read;
 mod resolve;
 mod shape;
@@ -34,6 +36,8 @@ mod ty;
 pub use build::{build, compile};
 pub use expand::catalog as expand_catalog;
 pub use model::Catalog;
+#[cfg(feature = "runtime")]
+pub use payload::{PayloadMistake, PayloadMistakes, Secrets, UndecodablePayload, UnknownEvent};
 pub use source::{Mistake, Mistakes, Source};
 
 impl Catalog {
@@ -44,7 +48,7 @@ impl Catalog {
     pub fn parse(source: &Source) -> Result<Catalog, Mistakes> {
         let mut report = source::Report::new(source);
         let (root, errors) = DeTable::parse_recoverable(source.text());
-        let readable = syntax::report(&errors, &root, &mut report);
+        let readable = syntax::report(&errors, root.get_ref(), &mut report);
         if !readable {
             return report.finish(()).and_then(|()| Err(Mistakes::of_file(source.path(), "cannot be read")));
         }

@@ -21,6 +21,9 @@ pub(crate) struct RawCatalog<'v, 'i> {
     pub(crate) serde: bool,
     pub(crate) types: Vec<RawType<'v, 'i>>,
     pub(crate) events: Vec<RawEvent<'v, 'i>>,
+    /// What is missing may stand under a misspelled key; that has been reported.
+    pub(crate) head_misread: bool,
+    pub(crate) misread: bool,
 }
 
 pub(crate) struct RawType<'v, 'i> {
@@ -28,6 +31,8 @@ pub(crate) struct RawType<'v, 'i> {
     pub(crate) doc: Option<Text>,
     pub(crate) variants: Option<(Range<usize>, Vec<Text>)>,
     pub(crate) fields: Option<(Range<usize>, Vec<RawField<'v, 'i>>)>,
+    /// As above.
+    pub(crate) misread: bool,
 }
 
 pub(crate) struct RawEvent<'v, 'i> {
@@ -52,10 +57,21 @@ pub(crate) fn read<'v, 'i>(root: &'v DeTable<'i>, report: &mut Report<'_>) -> Ra
     let mut raw = RawCatalog { serde: true, ..RawCatalog::default() };
     for (key, value) in root {
         match key.get_ref().as_ref() {
-            "catalog" => head(value, &mut raw, report),
+            "catalog" => {
+                let before = report.count();
+                head(value, &mut raw, report);
+                raw.head_misread = report.count() > before;
+            }
             "types" => raw.types = entries(value, "types", report).map(|entry| ty(entry, report)).collect(),
-            "events" => raw.events = entries(value, "events", report).map(|entry| event(entry, report)).collect(),
-            _ => unknown_key(key, "a catalog", &["catalog", "types", "events"], report),
+            "events" => {
+                let before = report.count();
+                raw.events = entries(value, "events", report).map(|entry| event(entry, report)).collect();
+                raw.misread |= report.count() > before;
+            }
+            _ => {
+                raw.misread = true;
+                unknown_key(key, "a catalog", &["catalog", "types", "events"], report);
+            }
         }
     }
     raw
@@ -74,7 +90,8 @@ fn head<'v, 'i>(value: &'v Spanned<DeValue<'i>>, raw: &mut RawCatalog<'v, 'i>, r
 }
 
 fn ty<'v, 'i>((key, value): Entry<'v, 'i>, report: &mut Report<'_>) -> RawType<'v, 'i> {
-    let mut raw = RawType { name: text(key), doc: None, variants: None, fields: None };
+    let mut raw = RawType { name: text(key), doc: None, variants: None, fields: None, misread: false };
+    let before = report.count();
     for (key, value) in entries(value, key.get_ref(), report) {
         match key.get_ref().as_ref() {
             "doc" => raw.doc = string(value, "doc", report),
@@ -85,6 +102,7 @@ fn ty<'v, 'i>((key, value): Entry<'v, 'i>, report: &mut Report<'_>) -> RawType<'
             }
         }
     }
+    raw.misread = report.count() > before;
     raw
 }
 

@@ -92,7 +92,13 @@ fn doc(text: Option<&Text>, otherwise: impl FnOnce() -> String) -> String {
 
 impl Resolver<'_, '_> {
     fn head(&mut self, raw: &RawCatalog<'_, '_>) {
+        if self.report.source().text().trim().is_empty() {
+            let begin = "begin with `[catalog]` and `name = \"…\"`, and add events, as in `[events.CLIENT_UID]`";
+            self.report.mistake(&(0..0), format!("the catalog is empty; {begin}"));
+            return;
+        }
         match &raw.name {
+            None if raw.head_misread || raw.misread => {}
             None => self.report.mistake(&(0..0), "the catalog has no name; begin with `[catalog]` and `name = \"…\"`"),
             Some(name) if name.get_ref().trim().is_empty() => {
                 self.report.mistake(&name.span(), "the name of the catalog is empty");
@@ -108,7 +114,7 @@ impl Resolver<'_, '_> {
             );
             self.report.mistake(&namespace.span(), message);
         }
-        if raw.events.is_empty() {
+        if raw.events.is_empty() && !raw.misread {
             self.report.mistake(
                 &(0..0),
                 "the catalog has no events; add one, as in `[events.CLIENT_UID]` with `fields = { uid = \"string\" }`",
@@ -129,9 +135,14 @@ impl Resolver<'_, '_> {
         }
         let mut defaults = Vec::new();
         let kind = match (&raw.variants, &raw.fields) {
-            (Some((span, variants)), None) => TypeKind::Enum(self.variants(name, span, variants)),
+            (Some((span, variants)), None) => {
+                if variants.is_empty() && !raw.misread {
+                    self.report.mistake(span, format!("the enum type `{name}` has no variants"));
+                }
+                TypeKind::Enum(self.variants(name, variants))
+            }
             (None, Some((span, fields))) => {
-                if fields.is_empty() {
+                if fields.is_empty() && !raw.misread {
                     self.report.mistake(span, format!("the struct type `{name}` has no fields"));
                 }
                 let whose = format!("the type `{name}`");
@@ -144,6 +155,7 @@ impl Resolver<'_, '_> {
                 self.report.mistake(span, message);
                 TypeKind::Enum(Vec::new())
             }
+            (None, None) if raw.misread => TypeKind::Enum(Vec::new()),
             (None, None) => {
                 let message =
                     format!("the type `{name}` has neither `variants` (an enum type) nor `fields` (a struct type)");
@@ -155,10 +167,7 @@ impl Resolver<'_, '_> {
         TypeDef { name: name.clone(), doc: doc(raw.doc.as_ref(), || format!("The type `{name}`.")), kind }
     }
 
-    fn variants(&mut self, ty: &str, span: &Range<usize>, raw: &[Text]) -> Vec<Variant> {
-        if raw.is_empty() {
-            self.report.mistake(span, format!("the enum type `{ty}` has no variants"));
-        }
+    fn variants(&mut self, ty: &str, raw: &[Text]) -> Vec<Variant> {
         let mut taken: HashMap<String, &str> = HashMap::new();
         let mut variants = Vec::with_capacity(raw.len());
         for text in raw {

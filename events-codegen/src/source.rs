@@ -115,6 +115,11 @@ impl<'s> Report<'s> {
         self.mistakes.push(Mistake { line, column, path: self.source.path.clone(), message: message.into() });
     }
 
+    /// How many mistakes there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.mistakes.len()
+    }
+
     /// `value`, if there were no mistakes.
     pub(crate) fn finish<T>(mut self, value: T) -> Result<T, Mistakes> {
         if self.mistakes.is_empty() {

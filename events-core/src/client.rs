@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use self::inbox::{Inbox, Item, Watch};
+pub(crate) use self::outbox::Counts;
 use self::outbox::{Outbox, Patience};
 use crate::counters::{ClientStats, Counters, Limiter};
 use crate::delivery::Limits;
@@ -206,11 +207,7 @@ impl Client {
     /// [`Error::Backpressure`] if there was no room, [`Error::Put`] or [`Error::TooLarge`] if the payload
     /// cannot be sent, [`Error::Closed`]. In each case nothing was emitted.
     pub fn emit<E: Event>(&self, event: E) -> Result<(), Error> {
-        let shared = self.shared();
-        if !shared.is_enabled() {
-            return Ok(());
-        }
-        shared.emit(&event, shared.patience())
+        self.shared().emit(&event, Wait::ForRoom)
     }
 
     /// Emits an event if there is room at once.
@@ -218,11 +215,7 @@ impl Client {
     /// # Errors
     /// As [`emit`](Client::emit), which see.
     pub fn try_emit<E: Event>(&self, event: E) -> Result<(), Error> {
-        let shared = self.shared();
-        if !shared.is_enabled() {
-            return Ok(());
-        }
-        shared.emit(&event, Patience::None)
+        self.shared().emit(&event, Wait::Never)
     }
 
     /// Emits an event whose type is known only at run time: its payload is MessagePack already.
@@ -230,11 +223,7 @@ impl Client {
     /// # Errors
     /// As [`emit`](Client::emit), which see.
     pub fn emit_raw(&self, kind: Kind<'_>, payload: &[u8]) -> Result<(), Error> {
-        let shared = self.shared();
-        if !shared.is_enabled() {
-            return Ok(());
-        }
-        shared.emit_with(kind, shared.patience(), &mut |out| {
+        self.shared().emit_with(kind, Wait::ForRoom, &mut |out| {
             out.extend_from_slice(payload);
             Ok(())
         })
@@ -343,7 +332,7 @@ impl Client {
     /// Counted since the client was made.
     #[must_use]
     pub fn stats(&self) -> ClientStats {
-        self.shared().counters.read(self.shared().outbox.unacknowledged())
+        self.shared().counters.read(&self.shared().outbox.counts())
     }
 }
 
@@ -404,6 +393,13 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     spawned.map_err(|source| {
         Error::Engine(engine::EngineError::Io { action: format!("starting the thread `{name}`"), source })
     })
+}
+
+/// What an emit does without room.
+#[derive(Clone, Copy)]
+enum Wait {
+    ForRoom,
+    Never,
 }
 
 /// What the downlink thread is asked to do.
@@ -472,39 +468,30 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn patience(&self) -> Patience {
-        if handlers::is_handler() {
-            let limit = Duration::from_micros(self.options.limits.stall / 4);
-            return Patience::InHandler(limit.min(self.options.emit_limit));
-        }
-        Patience::Limit(self.options.emit_limit)
-    }
-
-    fn emit<E: Event>(&self, event: &E, patience: Patience) -> Result<(), Error> {
+    fn emit<E: Event>(&self, event: &E, wait: Wait) -> Result<(), Error> {
         let info = E::INFO;
         let shape = || info.shape_text();
         let kind = Kind { name: info.name, fingerprint: info.fingerprint, retain: info.retain, shape: &shape };
-        self.emit_with(kind, patience, &mut |out| event.put(out))
+        self.emit_with(kind, wait, &mut |out| event.put(out))
     }
 
     fn emit_with(
         &self,
         kind: Kind<'_>,
-        patience: Patience,
+        wait: Wait,
         put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
     ) -> Result<(), Error> {
-        let result = match self.outbox.emit(kind, Patience::None, put) {
-            // Only who must wait pays for saying so.
-            Err(Error::Backpressure { .. }) if !matches!(patience, Patience::None) => {
-                self.waiting(|shared| shared.outbox.emit(kind, patience, put))
-            }
-            result => result,
-        };
-        match &result {
-            Ok(()) => self.counters.emitted(),
-            Err(_) => self.counters.refused(),
+        if !self.is_enabled() {
+            return Ok(());
         }
-        result
+        match wait {
+            Wait::ForRoom if handlers::is_handler() => {
+                let limit = Duration::from_micros(self.options.limits.stall / 4).min(self.options.emit_limit);
+                self.waiting(|shared| shared.outbox.emit(kind, Patience::InHandler(limit), put))
+            }
+            Wait::ForRoom => self.outbox.emit(kind, Patience::Limit(self.options.emit_limit), put),
+            Wait::Never => self.outbox.emit(kind, Patience::None, put),
+        }
     }
 
     /// Runs what waits for the server. If that is a handler, more is read meanwhile: the server's word
@@ -513,8 +500,8 @@ impl Shared {
         if !handlers::is_handler_of(self.id) {
             return wait(self);
         }
+        // No need to wake the downlink thread: while it has no room it looks again soon enough.
         self.handler_waits.store(true, Ordering::Release);
-        self.wake_reader();
         let result = wait(self);
         self.handler_waits.store(false, Ordering::Release);
         result

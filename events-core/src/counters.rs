@@ -3,13 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::client::Counts;
 use crate::error::Error;
 use crate::lock;
 
 #[derive(Default)]
 pub(crate) struct Counters {
-    emitted: AtomicU64,
-    refused: AtomicU64,
     handled: AtomicU64,
     missed: AtomicU64,
     foreign: AtomicU64,
@@ -43,14 +42,6 @@ pub struct ClientStats {
 }
 
 impl Counters {
-    pub(crate) fn emitted(&self) {
-        self.emitted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(crate) fn handled(&self) {
         // Only the handler thread counts here: no need for a read and a write in one.
         self.handled.store(self.handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -70,12 +61,12 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self, unacknowledged: u64) -> ClientStats {
+    pub(crate) fn read(&self, out: &Counts) -> ClientStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ClientStats {
-            emitted: read(&self.emitted),
-            refused: read(&self.refused),
-            unacknowledged,
+            emitted: out.emitted,
+            refused: out.refused,
+            unacknowledged: out.unacknowledged,
             handled: read(&self.handled),
             missed: read(&self.missed),
             foreign: read(&self.foreign),

@@ -128,6 +128,28 @@ pub trait Downlink: Send {
 
     /// Makes a [`receive`](Downlink::receive) that waits, or the next one, return at once.
     fn waker(&self) -> Waker;
+
+    /// Why there is no connection, if the last attempt failed for more than nobody being there. Looks only at
+    /// what [`receive`](Downlink::receive) has come across.
+    fn trouble(&self) -> Option<Trouble> {
+        None
+    }
+}
+
+/// Why a client's connection does not come about, as far as the engine can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// The server's rules refuse this key or this address.
+    #[error("the server refuses this client: have your `client.key` put into the server's folder `clients`")]
+    Refused,
+    /// One side encrypts and the other does not, or the server speaks another protocol.
+    #[error("the server speaks another protocol, or one side encrypts and the other does not: use the same settings")]
+    Mismatch,
+    /// The server ended the handshake without a word. A wrong server key looks like this, and so does a server
+    /// that is just ending; they cannot be told apart from here.
+    #[error("the server ends every handshake: its key may not be the one that is filed for it in `servers`")]
+    Dropped,
 }
 
 /// What a [`Downlink`] hands over.
@@ -257,6 +279,10 @@ pub enum EngineError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// Keys or folders cannot be used.
+    #[cfg(feature = "zmq")]
+    #[error(transparent)]
+    Security(#[from] crate::security::SecurityError),
     /// The end was closed, or its context is gone.
     #[error("the connection is closed")]
     Closed,

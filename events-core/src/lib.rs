@@ -18,6 +18,8 @@ pub mod frame;
 pub mod reader;
 pub mod received;
 pub mod registration;
+#[cfg(feature = "zmq")]
+pub mod security;
 pub mod server;
 pub mod shape;
 pub mod take;

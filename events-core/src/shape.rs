@@ -289,7 +289,7 @@ fn split_item(text: &str) -> Option<(&str, &str)> {
             b')' | b']' | b'}' | b'>' => {
                 depth = depth.checked_sub(1)?;
                 // The closing bracket of ( is the next character, that of the others the one after.
-                if !matches!(byte - open[depth], 1 | 2) {
+                if !matches!(byte.wrapping_sub(open[depth]), 1 | 2) {
                     return None;
                 }
             }

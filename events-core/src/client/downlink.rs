@@ -31,6 +31,8 @@ pub(super) struct Reader {
     /// What was skipped and not told yet: publisher and event, next sequence.
     skipped: FxHashMap<(u64, String), u64>,
     full: Option<Full>,
+    /// Between a greeting and the loss of that connection.
+    connected: bool,
     /// The client fell behind: frames are not queued until there is room for a replay.
     behind: bool,
 }
@@ -59,6 +61,7 @@ impl Reader {
             next_tick: now + TICK,
             skipped: FxHashMap::default(),
             full: None,
+            connected: false,
             behind: false,
         }
     }
@@ -92,13 +95,20 @@ impl Reader {
                 Some(Arrival::Disconnected) => {
                     self.subscriber.disconnected();
                     self.shared.outbox.pause();
-                    self.shared.link_changed(Link::Lost);
-                    self.shared.inbox.push(Item::Connection(Connection::Reconnecting));
+                    self.lost();
                 }
                 Some(Arrival::Unreachable) => self.shared.link_changed(Link::Unreachable),
                 None => {}
             }
             self.tick();
+        }
+    }
+
+    /// The connection is lost. A server that leaves says so, and then its connection ends: that is told once.
+    fn lost(&mut self) {
+        self.shared.link_changed(Link::Lost);
+        if std::mem::take(&mut self.connected) {
+            self.shared.inbox.push(Item::Connection(Connection::Reconnecting));
         }
     }
 
@@ -135,6 +145,7 @@ impl Reader {
                 Action::Greeted(greeting) => {
                     self.shared.outbox.greeted(greeting);
                     self.shared.link_changed(Link::Up);
+                    self.connected = true;
                     let change = match greeting {
                         Greeting::First => Connection::Connected,
                         Greeting::Same | Greeting::New => Connection::Reconnected,
@@ -145,8 +156,7 @@ impl Reader {
                 Action::Pause => self.shared.outbox.pause(),
                 Action::Bye => {
                     self.shared.outbox.pause();
-                    self.shared.link_changed(Link::Lost);
-                    self.shared.inbox.push(Item::Connection(Connection::Reconnecting));
+                    self.lost();
                 }
             }
         }

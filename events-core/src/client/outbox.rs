@@ -38,6 +38,13 @@ pub(crate) enum Patience {
     InHandler(Duration),
 }
 
+/// See [`Outbox::counts`].
+pub(crate) struct Counts {
+    pub(crate) emitted: u64,
+    pub(crate) refused: u64,
+    pub(crate) unacknowledged: u64,
+}
+
 /// A client's events on their way out.
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -56,6 +63,8 @@ struct State {
     last_acked: u64,
     /// Emits in handlers that wait for room: they go first.
     handlers_waiting: usize,
+    emitted: u64,
+    refused: u64,
     /// No server has greeted, or the one that has is leaving or gone: what is emitted is kept for the
     /// next. What was queued for a server that is gone would reach the next one ahead of the repair.
     paused: bool,
@@ -71,6 +80,8 @@ impl Outbox {
             last_sent: None,
             last_acked: 0,
             handlers_waiting: 0,
+            emitted: 0,
+            refused: 0,
             paused: true,
             closed: false,
         };
@@ -94,20 +105,26 @@ impl Outbox {
             if state.handlers_waiting == 0 || in_handler {
                 match state.publisher.record(kind, microseconds_now, put) {
                     Ok(()) => {
+                        state.emitted += 1;
                         self.recorded(&mut state);
                         return Ok(());
                     }
                     Err(Refused::Full) => {}
-                    Err(refused) => return Err(self.error(kind, refused)),
+                    Err(refused) => {
+                        state.refused += 1;
+                        return Err(self.error(kind, refused));
+                    }
                 }
             }
-            let (Patience::Limit(limit) | Patience::InHandler(limit)) = patience else {
-                return Err(self.error(kind, Refused::Full));
+            let limit = match patience {
+                Patience::None => Duration::ZERO,
+                Patience::Limit(limit) | Patience::InHandler(limit) => limit,
             };
-            let waited = since.get_or_insert_with(Instant::now).elapsed();
-            let Some(left) = limit.checked_sub(waited).filter(|left| !left.is_zero()) else {
+            let left = limit.saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
+            if left.is_zero() {
+                state.refused += 1;
                 return Err(self.error(kind, Refused::Full));
-            };
+            }
             state.send();
             state.handlers_waiting += usize::from(in_handler);
             state = self.acked.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
@@ -211,9 +228,11 @@ impl Outbox {
         }
     }
 
-    /// How many events the server has not acknowledged.
-    pub(crate) fn unacknowledged(&self) -> u64 {
-        lock(&self.state).publisher.unacked_records()
+    /// How many events were emitted and refused, and how many the server has not acknowledged.
+    pub(crate) fn counts(&self) -> Counts {
+        let state = lock(&self.state);
+        let unacknowledged = state.publisher.unacked_records();
+        Counts { emitted: state.emitted, refused: state.refused, unacknowledged }
     }
 
     /// Refuses everything from now on, and ends the uplink thread.

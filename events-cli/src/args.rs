@@ -1,0 +1,148 @@
+//! The arguments as they are written. What they mean is each command's to resolve.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use events_core::addresses::default_addresses;
+use events_core::engine::Addresses;
+
+/// Typed events between programs.
+#[derive(Debug, Parser)]
+#[command(name = "events", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// Tell on stderr what happens (EVENTS_LOG=debug tells more)
+    #[arg(long, short, global = true, display_order = 100)]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what events does: a server and three clients, each a process of its own
+    Demo(DemoArguments),
+    /// One of the processes of `demo`
+    #[command(hide = true)]
+    DemoPart(PartArguments),
+    /// Run the server that hands events on
+    Server(ServerArguments),
+    /// Print events as they come
+    Listen(ListenArguments),
+    /// Emit one event
+    Emit(EmitArguments),
+}
+
+/// Where the server is.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// Where the server takes events in [default: EVENTS_EMIT_ADDR, or a socket of this user]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) emit_addr: Option<String>,
+    /// Where the server hands events out [default: EVENTS_REG_ADDR, or a socket of this user]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) reg_addr: Option<String>,
+}
+
+impl Place {
+    pub(crate) fn addresses(&self) -> Addresses {
+        let default = default_addresses();
+        Addresses {
+            emit: self.emit_addr.clone().unwrap_or(default.emit),
+            reg: self.reg_addr.clone().unwrap_or(default.reg),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArguments {
+    /// How often the whole catalog is sent through
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// How long the demonstration may take in all
+    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PartArguments {
+    pub(crate) role: Role,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Role {
+    Server,
+    Client,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServerArguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// If another server is there, wait and take over when it ends
+    #[arg(long)]
+    pub(crate) standby: bool,
+    /// How long to wait for clients when it is told to end
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) drain_limit: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListenArguments {
+    /// The events to print; all if none is named
+    pub(crate) events: Vec<String>,
+    /// End after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// End after this time; a failure if there were fewer events than `--count`
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Print secret fields as they are, and payloads of which it is not known what is secret
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
+    #[command(flatten)]
+    pub(crate) catalog: CatalogArgument,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EmitArguments {
+    /// The event
+    pub(crate) event: String,
+    /// Its fields, as `name=value` each, or all as one JSON object
+    #[arg(value_name = "FIELD=VALUE|JSON")]
+    pub(crate) fields: Vec<String>,
+    /// How long to wait for the server's word that it has the event
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) catalog: CatalogArgument,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CatalogArgument {
+    /// A catalog in place of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds, as in 5 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds from 0 on".to_owned())
+}

@@ -1,0 +1,246 @@
+//! Carries frames inside the process, with the bounds and the breaks of a real connection.
+//!
+//! Names are `memory://NAME` and belong to one [`MemoryEngine`] value and its clones: two tests with an
+//! engine each never meet. What ZeroMQ does to a client this does too: connecting before there is a server,
+//! the welcome, bounded queues that refuse for all when one is full, `Disconnected` and the way back to the
+//! next server, and the loss of what was under way to a server that ends.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::state::{Bell, Id, State};
+use super::{
+    Addresses, Arrival, ClientEnds, Downlink, Engine, EngineError, Frame, Hub, Peer, PublishError, Subscription,
+    Uplink, Waker,
+};
+
+mod prefixes;
+mod state;
+
+/// The memory engine: a universe of addresses. Clones share it.
+#[derive(Clone, Default)]
+pub struct MemoryEngine(Arc<Mutex<State>>);
+
+impl MemoryEngine {
+    /// A universe with nobody in it.
+    pub fn new() -> MemoryEngine {
+        MemoryEngine::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits at the bell of one end until it rings, at most until `deadline`. Says whether there is any sense
+    /// in waiting longer.
+    fn wait<'a>(
+        mut state: MutexGuard<'a, State>,
+        deadline: Option<Instant>,
+        bell: fn(&mut State, Id) -> Option<&mut Bell>,
+        id: Id,
+    ) -> (MutexGuard<'a, State>, bool) {
+        let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        let condition = match bell(&mut state, id) {
+            Some(bell) if !left.is_zero() => {
+                bell.waiting = true;
+                Arc::clone(&bell.condition)
+            }
+            _ => return (state, false),
+        };
+        let (mut state, _) = condition.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        if let Some(bell) = bell(&mut state, id) {
+            bell.waiting = false;
+        }
+        (state, true)
+    }
+}
+
+impl std::fmt::Debug for MemoryEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryEngine")
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError> {
+        let (emit, reg) = (check(&to.emit)?, check(&to.reg)?);
+        let mut state = self.lock();
+        let uplink = MemoryUplink { engine: self.clone(), id: state.open_up(emit) };
+        let downlink = MemoryDownlink { engine: self.clone(), id: state.open_down(reg) };
+        Ok((Box::new(uplink), Box::new(downlink)))
+    }
+
+    fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError> {
+        for address in [&at.emit, &at.reg] {
+            check(address)?;
+        }
+        let mut state = self.lock();
+        for address in [&at.emit, &at.reg] {
+            if state.hub_at(|at| at.emit == *address || at.reg == *address).is_some() {
+                return Err(EngineError::Served { address: address.clone() });
+            }
+        }
+        let id = state.open_hub(at.clone(), welcome);
+        Ok(Box::new(MemoryHub { engine: self.clone(), id, at: at.clone() }))
+    }
+}
+
+fn check(address: &str) -> Result<&str, EngineError> {
+    match address.strip_prefix("memory://") {
+        Some(name) if !name.is_empty() => Ok(address),
+        _ => {
+            Err(EngineError::Address { address: address.to_owned(), why: "it has to look like `memory://name`".into() })
+        }
+    }
+}
+
+struct MemoryUplink {
+    engine: MemoryEngine,
+    id: Id,
+}
+
+impl Uplink for MemoryUplink {
+    fn send(&mut self, frame: &Frame) -> Result<(), EngineError> {
+        self.engine.lock().send(self.id, frame);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), EngineError> {
+        self.id = self.engine.lock().reset(self.id);
+        Ok(())
+    }
+}
+
+impl Drop for MemoryUplink {
+    fn drop(&mut self) {
+        self.engine.lock().close_up(self.id);
+    }
+}
+
+struct MemoryDownlink {
+    engine: MemoryEngine,
+    id: Id,
+}
+
+impl Downlink for MemoryDownlink {
+    fn subscribe(&mut self, topic: &[u8]) -> Result<(), EngineError> {
+        self.engine.lock().subscribe(self.id, topic);
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, topic: &[u8]) -> Result<(), EngineError> {
+        self.engine.lock().unsubscribe(self.id, topic);
+        Ok(())
+    }
+
+    fn receive(&mut self, limit: Duration) -> Result<Option<Arrival>, EngineError> {
+        let deadline = Instant::now().checked_add(limit);
+        let mut state = self.engine.lock();
+        loop {
+            if let Some(arrival) = state.receive(self.id) {
+                return Ok(Some(arrival));
+            }
+            if state.down_bell(self.id).is_some_and(Bell::take_woken) {
+                return Ok(None);
+            }
+            let goes_on;
+            (state, goes_on) = MemoryEngine::wait(state, deadline, State::down_bell, self.id);
+            if !goes_on {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        let (engine, id) = (self.engine.clone(), self.id);
+        Waker::new(move || {
+            if let Some(bell) = engine.lock().down_bell(id) {
+                bell.wake();
+            }
+        })
+    }
+}
+
+impl Drop for MemoryDownlink {
+    fn drop(&mut self) {
+        self.engine.lock().close_down(self.id);
+    }
+}
+
+struct MemoryHub {
+    engine: MemoryEngine,
+    id: Id,
+    at: Addresses,
+}
+
+impl Hub for MemoryHub {
+    fn collect(&mut self) -> Result<Option<Frame>, EngineError> {
+        Ok(self.engine.lock().collect(self.id))
+    }
+
+    fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
+        Ok(self.engine.lock().subscription(self.id))
+    }
+
+    fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
+        let deadline = Instant::now().checked_add(limit);
+        let mut state = self.engine.lock();
+        loop {
+            if state.publish(self.id, head, body) {
+                return Ok(());
+            }
+            let goes_on;
+            (state, goes_on) = MemoryEngine::wait(state, deadline, State::hub_bell, self.id);
+            if !goes_on {
+                return Err(PublishError::Full);
+            }
+        }
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<(), EngineError> {
+        let deadline = Instant::now().checked_add(limit);
+        let mut state = self.engine.lock();
+        loop {
+            let woken = state.hub_bell(self.id).is_none_or(Bell::take_woken);
+            if woken || state.has_news(self.id) {
+                return Ok(());
+            }
+            let goes_on;
+            (state, goes_on) = MemoryEngine::wait(state, deadline, State::hub_bell, self.id);
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    fn disconnect(&mut self, peer: Peer) {
+        self.engine.lock().disconnect(self.id, peer);
+    }
+
+    fn waker(&self) -> Waker {
+        let (engine, id) = (self.engine.clone(), self.id);
+        Waker::new(move || {
+            if let Some(bell) = engine.lock().hub_bell(id) {
+                bell.wake();
+            }
+        })
+    }
+
+    fn addresses(&self) -> Addresses {
+        self.at.clone()
+    }
+}
+
+impl Drop for MemoryHub {
+    fn drop(&mut self) {
+        self.engine.lock().close_hub(self.id);
+    }
+}
+
+/// The engine that `memory://` addresses get: one for the whole process.
+#[must_use]
+pub fn shared() -> Arc<dyn Engine> {
+    static ENGINE: Mutex<Option<Arc<dyn Engine>>> = Mutex::new(None);
+    let mut slot = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.get_or_insert_with(|| Arc::new(MemoryEngine::new())).clone()
+}

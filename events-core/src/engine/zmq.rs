@@ -1,0 +1,264 @@
+//! Carries frames over ZeroMQ: `ipc://`, `tcp://` and `inproc://`.
+//!
+//! ```text
+//!  client                              server
+//!  PUSH ── frames, two control words ──▶ PULL
+//!  SUB  ◀─ frames, control topics ────── XPUB   (bounded queues, nothing dropped into a connection)
+//!       ── subscriptions ──────────────▶
+//! ```
+//!
+//! What libzmq promises and what it does not is in the design, "Facts of libzmq"; each file here says which
+//! of them it answers. Three things that it leaves open are closed here: a connection that it gave up is
+//! opened again, the end of a connection is told in its place between the messages, and an address has one
+//! server at a time.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use zmq_sys as z;
+
+use super::{Addresses, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
+use crate::security::{Access, Keys, SecurityError};
+
+mod address;
+mod downlink;
+mod hub;
+mod inproc;
+mod monitor;
+mod peers;
+mod place;
+mod sys;
+mod uplink;
+mod wake;
+mod zap;
+
+use address::Address;
+pub use sys::SharedMessage;
+pub(crate) use sys::{curve_keypair, effective_user};
+
+/// Messages that a queue between two programs holds, in each direction and per connection.
+///
+/// With 1,000, libzmq's own figure, a server with 64-KiB frames grew to 108 MB and was no faster.
+const QUEUE: i32 = 64;
+
+/// The largest message that is taken in. A larger one ends the connection that it comes over.
+const LARGEST_MESSAGE: i64 = 16 * 1024 * 1024;
+
+/// Up to this length bytes are copied into a message: one allocation, against three for sharing.
+const COPIED: usize = 1024;
+
+/// How tcp connections are protected.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Tcp {
+    /// Encrypted with CURVE, between those who know each other's keys.
+    Curve(Access),
+    /// Not at all, and therefore between programs on this machine only.
+    PlainLoopbackOnly,
+}
+
+impl Default for Tcp {
+    /// Encrypted, with the keys of this user.
+    fn default() -> Tcp {
+        Tcp::Curve(Access::new(Keys::default()))
+    }
+}
+
+/// The ZeroMQ engine. Cheap to clone; every value made by [`new`](ZmqEngine::new) shares one context, so
+/// that `inproc://` addresses meet.
+#[derive(Clone)]
+pub struct ZmqEngine(Arc<Shared>);
+
+struct Shared {
+    context: Arc<ContextOf>,
+    tcp: Tcp,
+}
+
+/// A libzmq context and what belongs to it.
+struct ContextOf {
+    zmq: sys::Context,
+    inproc: inproc::Inproc,
+    zap: Mutex<Option<zap::Zap>>,
+}
+
+impl ContextOf {
+    fn new() -> Result<Arc<ContextOf>, EngineError> {
+        let zmq = sys::Context::new().map_err(io_error("starting ZeroMQ"))?;
+        Ok(Arc::new(ContextOf { zmq, inproc: inproc::Inproc::default(), zap: Mutex::new(None) }))
+    }
+}
+
+impl ZmqEngine {
+    /// The engine of this process.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] if libzmq cannot start.
+    pub fn new(tcp: Tcp) -> Result<ZmqEngine, EngineError> {
+        static CONTEXT: Mutex<Option<Arc<ContextOf>>> = Mutex::new(None);
+        let mut slot = lock(&CONTEXT);
+        let context = match &*slot {
+            Some(context) => Arc::clone(context),
+            None => Arc::clone(slot.insert(ContextOf::new()?)),
+        };
+        Ok(ZmqEngine(Arc::new(Shared { context, tcp })))
+    }
+
+    /// An engine with a context of its own, whose `inproc://` addresses nobody else sees.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] if libzmq cannot start.
+    pub fn isolated(tcp: Tcp) -> Result<ZmqEngine, EngineError> {
+        Ok(ZmqEngine(Arc::new(Shared { context: ContextOf::new()?, tcp })))
+    }
+}
+
+impl Engine for ZmqEngine {
+    fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError> {
+        let (emit, reg) = (self.0.client_address(&to.emit)?, self.0.client_address(&to.reg)?);
+        let uplink = uplink::ZmqUplink::new(Arc::clone(&self.0), emit)?;
+        let downlink = downlink::ZmqDownlink::new(Arc::clone(&self.0), reg)?;
+        Ok((Box::new(uplink), Box::new(downlink)))
+    }
+
+    fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError> {
+        Ok(Box::new(hub::ZmqHub::new(Arc::clone(&self.0), at, welcome)?))
+    }
+}
+
+impl Shared {
+    fn address(&self, text: &str) -> Result<Address, EngineError> {
+        let address = Address::parse(text)?;
+        if matches!(self.tcp, Tcp::PlainLoopbackOnly) && !address.is_local() {
+            return Err(EngineError::Address {
+                address: text.to_owned(),
+                why: "tcp without encryption is allowed on this machine only; use 127.0.0.1".into(),
+            });
+        }
+        place::prepare(&address)?;
+        Ok(address)
+    }
+
+    fn client_address(&self, text: &str) -> Result<Address, EngineError> {
+        let address = self.address(text)?;
+        if matches!(address, Address::IpcAnywhere | Address::Tcp { port: 0, .. }) {
+            let why = "a client needs the address that the server took; see what the server reports".into();
+            return Err(EngineError::Address { address: text.to_owned(), why });
+        }
+        Ok(address)
+    }
+
+    fn server_address(&self, text: &str) -> Result<Address, EngineError> {
+        match self.address(text)? {
+            Address::IpcAnywhere => Ok(Address::Ipc(place::anywhere()?)),
+            address => Ok(address),
+        }
+    }
+
+    /// A socket with what all of ours have in common.
+    fn socket(&self, kind: u32, address: &Address) -> io::Result<sys::Socket> {
+        let socket = self.context.zmq.socket(kind)?;
+        socket.set_int(z::ZMQ_LINGER, 0)?;
+        socket.set_i64(z::ZMQ_MAXMSGSIZE, LARGEST_MESSAGE)?;
+        socket.set_int(z::ZMQ_HANDSHAKE_IVL, 1_000)?;
+        // No heartbeats of libzmq: a connection whose reader is held back by a full queue reads no answer
+        // either, so after the timeout both sides would end it although nobody is gone. Whoever takes
+        // nothing is found by the server's stall limit; a machine that is gone, by TCP itself.
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE, 1)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_IDLE, 5)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_INTVL, 1)?;
+        socket.set_int(z::ZMQ_TCP_KEEPALIVE_CNT, 3)?;
+        // From 20 ms, doubled up to 80: a new server has its clients back within 100 ms.
+        socket.set_int(z::ZMQ_RECONNECT_IVL, 20)?;
+        socket.set_int(z::ZMQ_RECONNECT_IVL_MAX, 80)?;
+        if matches!(address, Address::Tcp { host, .. } if host.contains(':')) {
+            socket.set_int(z::ZMQ_IPV6, 1)?;
+        }
+        Ok(socket)
+    }
+}
+
+/// What a connection over tcp needs before it is made, unless it goes in plain.
+impl Shared {
+    /// The rules for `address`. Without CURVE in libzmq there is no tcp.
+    fn curve(&self, address: &Address) -> Result<Option<&Access>, EngineError> {
+        match (address, &self.tcp) {
+            (Address::Tcp { .. }, Tcp::Curve(_)) if !sys::has(c"curve") => Err(SecurityError::NoCurve.into()),
+            (Address::Tcp { .. }, Tcp::Curve(access)) => Ok(Some(access)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Gives a client's socket its keys.
+    fn secure_client(&self, socket: &sys::Socket, address: &Address) -> Result<(), EngineError> {
+        let (Some(access), Address::Tcp { host, port }) = (self.curve(address)?, address) else { return Ok(()) };
+        let own = access.keys().client()?;
+        let server = access.keys().server_at(host, *port, address.is_local())?;
+        let set = |option, key: &str| socket.set_bytes(option, key.as_bytes()).map_err(io_error("setting a key"));
+        set(z::ZMQ_CURVE_SERVERKEY, server.as_str())?;
+        set(z::ZMQ_CURVE_PUBLICKEY, own.public().as_str())?;
+        set(z::ZMQ_CURVE_SECRETKEY, own.secret())
+    }
+
+    /// Gives a server's socket its key and somebody who decides who comes in. Before it is bound: libzmq
+    /// ignores what is set after that, and lets everybody in.
+    fn secure_server(&self, socket: &sys::Socket, address: &Address) -> Result<Option<zap::Admission>, EngineError> {
+        let Some(access) = self.curve(address)? else { return Ok(None) };
+        let key = access.keys().server()?;
+        // So that this user's own clients are let in, whether they or the server were there first.
+        access.keys().client()?;
+        let mut slot = lock(&self.context.zap);
+        let handler = match &*slot {
+            Some(handler) => handler,
+            None => slot.insert(zap::Zap::start(&self.context.zmq).map_err(io_error("starting the handler of keys"))?),
+        };
+        let admission = handler.admit(access);
+        let set = || {
+            socket.set_int(z::ZMQ_CURVE_SERVER, 1)?;
+            socket.set_bytes(z::ZMQ_CURVE_SECRETKEY, key.secret().as_bytes())?;
+            socket.set_bytes(z::ZMQ_ZAP_DOMAIN, admission.domain().as_bytes())?;
+            socket.set_int(sys::ZAP_ENFORCE_DOMAIN, 1)
+        };
+        set().map_err(io_error("securing the server's socket"))?;
+        Ok(Some(admission))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Frame {
+    /// The frame as a message to send.
+    fn to_message(&self) -> Result<sys::Message, EngineError> {
+        match &self.0 {
+            Carrier::Zmq(message) => Ok(message.to_message()),
+            Carrier::Bytes(bytes) if bytes.len() <= COPIED => sys::Message::copy_of(bytes),
+            Carrier::Bytes(bytes) => sys::Message::sharing(Bytes::clone(bytes)),
+        }
+        .map_err(io_error("making a message"))
+    }
+}
+
+impl From<SharedMessage> for Frame {
+    fn from(message: SharedMessage) -> Frame {
+        Frame(Carrier::Zmq(message))
+    }
+}
+
+fn io_error(action: &'static str) -> impl Fn(io::Error) -> EngineError {
+    move |source| EngineError::Io { action: action.to_owned(), source }
+}
+
+/// The engine that addresses of these schemes get: one for the whole process.
+///
+/// # Errors
+/// [`EngineError::Io`] if libzmq cannot start.
+pub fn shared() -> Result<Arc<dyn Engine>, EngineError> {
+    static ENGINE: Mutex<Option<Arc<dyn Engine>>> = Mutex::new(None);
+    let mut slot = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*slot {
+        Some(engine) => Ok(engine.clone()),
+        None => Ok(slot.insert(Arc::new(ZmqEngine::new(Tcp::default())?)).clone()),
+    }
+}

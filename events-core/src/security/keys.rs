@@ -1,0 +1,203 @@
+//! The folder of keys: made on first use, read with suspicion.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{KeyPair, PublicKey, SecurityError, folder};
+use crate::engine::zmq::{curve_keypair, effective_user};
+
+/// No certificate is larger.
+const LARGEST: u64 = 64 * 1024;
+
+/// A folder of keys. Nothing is read or made before it is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    folder: Option<PathBuf>,
+}
+
+impl Default for Keys {
+    /// The keys of this user: in `$EVENTS_CONFIG_DIR`, or `events` in `$XDG_CONFIG_HOME` or `~/.config`.
+    fn default() -> Keys {
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
+        let folder = std::env::var_os("EVENTS_CONFIG_DIR")
+            .map(PathBuf::from)
+            .or_else(|| absolute("XDG_CONFIG_HOME").map(|config| config.join("events")))
+            .or_else(|| absolute("HOME").map(|home| home.join(".config/events")));
+        Keys { folder }
+    }
+}
+
+impl Keys {
+    /// The keys in `folder`.
+    pub fn at(folder: impl Into<PathBuf>) -> Keys {
+        Keys { folder: Some(folder.into()) }
+    }
+
+    /// The folder.
+    ///
+    /// # Errors
+    /// [`SecurityError::NoFolder`] if neither it nor a home is set.
+    pub fn folder(&self) -> Result<&Path, SecurityError> {
+        self.folder.as_deref().ok_or(SecurityError::NoFolder)
+    }
+
+    /// What a server of this user proves itself with.
+    ///
+    /// # Errors
+    /// [`SecurityError`] if it cannot be made or others can read it.
+    pub fn server(&self) -> Result<KeyPair, SecurityError> {
+        Ok(self.pair("server")?.0)
+    }
+
+    /// What a client of this user proves itself with. The first time a user has one, servers of the same
+    /// user let it in.
+    ///
+    /// # Errors
+    /// [`SecurityError`] if it cannot be made or others can read it.
+    pub fn client(&self) -> Result<KeyPair, SecurityError> {
+        let (pair, new) = self.pair("client")?;
+        let clients = self.clients_folder()?;
+        // Not put back when it was taken away later.
+        if new || !clients.exists() {
+            folder::own(&clients)?;
+            write(&clients.join("own.key"), &pair.public().to_certificate(), 0o644, true)?;
+        }
+        Ok(pair)
+    }
+
+    /// The folder with the public keys of those who may connect.
+    ///
+    /// # Errors
+    /// [`SecurityError::NoFolder`] as in [`folder`](Keys::folder).
+    pub fn clients_folder(&self) -> Result<PathBuf, SecurityError> {
+        Ok(self.folder()?.join("clients"))
+    }
+
+    /// The public key of the server at an address: the one filed under it, or else that of this user's server.
+    ///
+    /// # Errors
+    /// [`SecurityError::UnknownServer`] if the address is not on this machine and nothing is filed for it.
+    pub fn server_at(&self, host: &str, port: u16, local: bool) -> Result<PublicKey, SecurityError> {
+        let servers = self.folder()?.join("servers");
+        let exact = servers.join(format!("{host}-{port}.key"));
+        for file in [&exact, &servers.join(format!("{host}.key"))] {
+            if file.exists() {
+                folder::own(&servers)?;
+                return read_public(file);
+            }
+        }
+        if local {
+            return Ok(self.server()?.public().clone());
+        }
+        Err(SecurityError::UnknownServer { host: host.to_owned(), port, expected: exact })
+    }
+
+    /// Who may connect, by key. A file that holds no key lets nobody in, and keeps nobody else out.
+    ///
+    /// # Errors
+    /// [`SecurityError`] if the folder cannot be read or others can change it.
+    pub(crate) fn clients(&self) -> Result<HashMap<String, String>, SecurityError> {
+        let clients = self.clients_folder()?;
+        let entries = match fs::read_dir(&clients) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HashMap::new()),
+            entries => entries.map_err(SecurityError::io("reading", &clients))?,
+        };
+        folder::own(&clients)?;
+        let mut names = HashMap::new();
+        for file in entries.flatten().map(|entry| entry.path()) {
+            if file.extension().is_none_or(|extension| extension != "key") {
+                continue;
+            }
+            let Some(name) = file.file_stem().and_then(|name| name.to_str()) else { continue };
+            match read_public(&file) {
+                Ok(key) => _ = names.insert(key.as_str().to_owned(), name.to_owned()),
+                Err(error) => tracing::warn!(%error, "a client's key is ignored"),
+            }
+        }
+        Ok(names)
+    }
+
+    /// The pair called `name`, which is made if there is none, and whether it was.
+    fn pair(&self, name: &str) -> Result<(KeyPair, bool), SecurityError> {
+        let keys = self.folder()?;
+        folder::own(keys)?;
+        let (secret, public) = (keys.join(format!("{name}.key_secret")), keys.join(format!("{name}.key")));
+        let new = !secret.exists();
+        if new {
+            let (public, made) = curve_keypair().map_err(SecurityError::io("making the key", &secret))?;
+            let made = KeyPair::new(&public, &made);
+            let made = made.ok_or(SecurityError::Certificate { path: secret.clone(), why: "libzmq made none" })?;
+            // Two programs may do this at once; the file decides which key it is.
+            write(&secret, &made.to_certificate(), 0o600, false)?;
+        }
+        let pair = read_secret(&secret)?;
+        if new || !public.exists() {
+            write(&public, &pair.public().to_certificate(), 0o644, true)?;
+        }
+        Ok((pair, new))
+    }
+}
+
+fn read_public(file: &Path) -> Result<PublicKey, SecurityError> {
+    let (text, _) = read(file)?;
+    let why = "there is no `public-key = \"…\"` of 40 characters; copy the file again from where it was made";
+    PublicKey::from_certificate(&text).ok_or(SecurityError::Certificate { path: file.to_owned(), why })
+}
+
+fn read_secret(file: &Path) -> Result<KeyPair, SecurityError> {
+    let (text, found) = read(file)?;
+    let refuse = |why| SecurityError::Unsafe { path: file.to_owned(), why };
+    if found.uid() != effective_user() {
+        return Err(refuse("it belongs to another user; remove it, and a new one is made"));
+    }
+    if found.permissions().mode() & 0o077 != 0 {
+        return Err(refuse("other users may have read this secret; remove it, and a new one is made"));
+    }
+    let why = "there are no `public-key` and `secret-key` of 40 characters; remove it, and a new one is made";
+    KeyPair::from_certificate(&text).ok_or(SecurityError::Certificate { path: file.to_owned(), why })
+}
+
+fn read(file: &Path) -> Result<(String, fs::Metadata), SecurityError> {
+    let read = || {
+        let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(file)?;
+        let found = open.metadata()?;
+        let mut text = String::new();
+        if found.is_file() {
+            open.take(LARGEST).read_to_string(&mut text)?;
+        }
+        io::Result::Ok((text, found))
+    };
+    read().map_err(SecurityError::io("reading", file))
+}
+
+/// Writes a file whole, with its mode from the first moment. One that is there stays, unless `replace`.
+fn write(file: &Path, text: &str, mode: u32, replace: bool) -> Result<(), SecurityError> {
+    let fresh = temporary(file);
+    let write = || {
+        let mut open: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
+        open.write_all(text.as_bytes())?;
+        open.sync_all()?;
+        if replace {
+            return fs::rename(&fresh, file);
+        }
+        match fs::hard_link(&fresh, file) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    };
+    let written = write().map_err(SecurityError::io("writing", file));
+    let _ = fs::remove_file(&fresh);
+    written
+}
+
+/// A name beside `path` that nobody else takes.
+fn temporary(path: &Path) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".new-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    path.with_file_name(name)
+}

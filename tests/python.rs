@@ -1,0 +1,172 @@
+//! Programs in another language, written from the protocol document, and programs of leap.common.events.
+//!
+//! The first run makes a virtual environment with pyzmq and msgpack below `target/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use events::catalog::{ClientUid, MailUnreadMessages, SoledadSyncReceiveStatus};
+use events::server::Server;
+use events::{Client, Error};
+use serde_json::{Value, json};
+
+mod common;
+
+use common::{LIMIT, Process};
+
+const RECORDS: u64 = 200;
+
+/// The Python to use, or `None` where there is none.
+fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    PYTHON.get_or_init(find_python).as_deref()
+}
+
+fn find_python() -> Option<PathBuf> {
+    let works = |python: &Path| {
+        let output = Command::new(python).args(["-c", "import zmq, msgpack"]).output();
+        output.map(|output| output.status.success())
+    };
+    match works(Path::new("python3")) {
+        Ok(true) => return Some("python3".into()),
+        Ok(false) => {}
+        Err(why) => {
+            eprintln!("SKIPPED: there is no python3 here ({why}); the light client in Python was not tested");
+            return None;
+        }
+    }
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("venv");
+    let python = venv.join("bin/python3");
+    if !works(&python).is_ok_and(|works| works) {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
+        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/requirements.txt");
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(requirements));
+    }
+    Some(python)
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().expect("python3 runs");
+    assert!(status.success(), "{command:?} failed: the test needs the Python packages pyzmq and msgpack");
+}
+
+/// A server, and a light client in Python.
+struct Stage {
+    server: Server,
+    python: &'static Path,
+}
+
+impl Stage {
+    fn new() -> Option<Stage> {
+        let python = python()?;
+        let server = Server::start("tcp://127.0.0.1:0", "tcp://127.0.0.1:0").expect("a server");
+        Some(Stage { server, python })
+    }
+
+    fn client(&self) -> Client {
+        let at = self.server.addresses();
+        Client::connect(&at.emit, &at.reg).expect("a client")
+    }
+
+    fn start(&self, command: &str, rest: &[&str]) -> Process {
+        let at = self.server.addresses();
+        let address = if command.ends_with("emit") { &at.emit } else { &at.reg };
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/light_client.py");
+        Process::start(Command::new(self.python).arg(program).args([command, address]).args(rest))
+    }
+}
+
+fn value(line: &str) -> Value {
+    serde_json::from_str(line).expect("a line of JSON")
+}
+
+#[test]
+fn python_emits_and_rust_handles() {
+    let Some(stage) = Stage::new() else { return };
+    let client = stage.client();
+    let mut received = client.subscribe::<SoledadSyncReceiveStatus>().expect("a subscription");
+
+    let records: Vec<String> = (0..RECORDS).map(|number| json!(["1f", "é", number, u64::MAX]).to_string()).collect();
+    let shape = "SOLEDAD_SYNC_RECEIVE_STATUS(uuid:string,userid:string,received:u64,total:u64)";
+    let arguments: Vec<&str> = [shape].into_iter().chain(records.iter().map(String::as_str)).collect();
+    assert_eq!(stage.start("emit", &arguments).end(), Some(0));
+
+    for number in 0..RECORDS {
+        let event = received.recv_timeout(LIMIT).expect("an event");
+        let expected = SoledadSyncReceiveStatus { uuid: "1f", userid: "é", received: number, total: u64::MAX };
+        assert_eq!(*event.payload(), expected);
+        assert_eq!(event.publisher(), 1);
+        // The fingerprint that Python computed is the one of the catalog.
+        assert!(event.is_verified());
+    }
+    assert_eq!(client.stats().undecodable, 0);
+}
+
+#[test]
+fn rust_emits_and_python_listens() {
+    let Some(stage) = Stage::new() else { return };
+    let client = stage.client();
+    let mut listener = stage.start("listen", &["CLIENT_UID", &RECORDS.to_string()]);
+    listener.until("ready");
+
+    // At once and without a pause: the barrier has said that the subscription stands.
+    for number in 0..RECORDS {
+        client.emit(ClientUid { uid: number.to_string() }).expect("room");
+    }
+    for number in 0..RECORDS {
+        let line = value(&listener.line());
+        assert_eq!(line["event"], "CLIENT_UID");
+        assert_eq!(line["payload"], json!([number.to_string()]));
+        assert_eq!(line["publisher"], format!("{:016x}", client.id()));
+    }
+    assert_eq!(listener.end(), Some(0));
+}
+
+#[test]
+fn the_answer_of_a_barrier_brings_the_retained_event() {
+    let Some(stage) = Stage::new() else { return };
+    let client = stage.client();
+    for number in [1, 2, 3] {
+        client.emit(MailUnreadMessages { userid: "me", number }).expect("room");
+    }
+    client.flush(LIMIT).expect("the server has them");
+
+    let mut listener = stage.start("listen", &["MAIL_UNREAD_MESSAGES", "2"]);
+    listener.until("ready");
+    let retained = value(&listener.line());
+    assert_eq!((&retained["payload"], &retained["retained"]), (&json!(["me", 3]), &json!(true)));
+    client.emit(MailUnreadMessages { userid: "me", number: 4 }).expect("room");
+    let news = value(&listener.line());
+    assert_eq!((&news["payload"], &news["retained"]), (&json!(["me", 4]), &json!(false)));
+    assert_eq!(listener.end(), Some(0));
+}
+
+/// PUSH of `NAME\0` and a pickle, SUB on `NAME`, as leap.common.events does.
+#[test]
+fn programs_of_the_original_talk_through_our_server() {
+    const MESSAGES: u64 = 20;
+    let Some(stage) = Stage::new() else { return };
+    let client = stage.client();
+    let (tell, told) = std::sync::mpsc::channel();
+    client.on_problem(move |error| {
+        let _ = tell.send(matches!(error, Error::Foreign { event } if event == "CLIENT_UID"));
+    });
+    let mut uids = client.subscribe::<ClientUid>().expect("a subscription");
+
+    let mut listener = stage.start("original-listen", &["CLIENT_UID", &MESSAGES.to_string()]);
+    listener.until("ready");
+    assert_eq!(stage.start("original-emit", &["CLIENT_UID", &MESSAGES.to_string()]).end(), Some(0));
+    for number in 0..MESSAGES {
+        assert_eq!(value(&listener.line()), json!(["CLIENT_UID", number, "é"]));
+    }
+    assert_eq!(listener.end(), Some(0));
+
+    // Our client counts and reports them, and handles none.
+    for _ in 0..MESSAGES {
+        assert!(told.recv_timeout(LIMIT).expect("a report"));
+    }
+    assert_eq!(client.stats().foreign, MESSAGES);
+    assert!(uids.try_recv().is_none());
+    assert_eq!(stage.server.figures().foreign, MESSAGES);
+}
