@@ -1,6 +1,6 @@
 //! Who emitted what, who received what, and whether that is what was promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events_core::dispatch::handling::Seen;
 
@@ -49,8 +49,8 @@ struct Track {
 
 impl Track {
     /// Of `total` records everything from `high` on must have come or been reported. `aged`: the server
-    /// under which the handler became active is gone, so of what is older it may have heard too much.
-    fn settle(&self, total: u64, aged: bool, ample: bool) -> Result<(), String> {
+    /// under which the handler became active is gone, so of what is older it may have heard too much; `shares`: it may have heard for another handler.
+    fn settle(&self, total: u64, aged: bool, shares: bool, ample: bool) -> Result<(), String> {
         let low = if aged { 0 } else { self.low };
         let told = self.next.is_some() || self.early > 0;
         if !told {
@@ -68,7 +68,7 @@ impl Track {
         if start < low || start > self.high {
             return Err(format!("begins at {start}, but {low} to {} is right: {self:?}", self.high));
         }
-        let old = if aged { self.early.min(self.high - start) } else { 0 };
+        let old = if aged || shares { self.early.min(self.high - start) } else { 0 };
         if ample && self.missed > old {
             return Err(format!("{} were missed, though everything was kept: {self:?}", self.missed - old));
         }
@@ -279,10 +279,19 @@ impl Ledger {
                     continue;
                 }
                 let aged = watched.server < self.servers_lost;
-                track.settle(source.count(&watched.event), aged, ample).map_err(|broken| format!("{who}: {broken}"))?;
+                track
+                    .settle(source.count(&watched.event), aged, watched.shares, ample)
+                    .map_err(|broken| format!("{who}: {broken}"))?;
             }
         }
         Ok(())
+    }
+
+    /// How many events a program has handlers for.
+    #[must_use]
+    pub fn events(&self, program: usize) -> usize {
+        let mine = self.watched.values().filter(|w| w.program == program && !w.ended);
+        mine.map(|w| &w.event).collect::<BTreeSet<_>>().len()
     }
 
     /// The newest record of an event by this publisher, as publisher and sequence.

@@ -394,6 +394,20 @@ impl World {
         self.server.as_ref().is_some_and(|server| server.leaving.is_none()) && wires && pipes
     }
 
+    /// At rest a program subscribes to its own four topics and to what it has handlers for.
+    ///
+    /// # Errors
+    /// The program that left a subscription behind.
+    pub fn check_topics(&self) -> Result<(), String> {
+        for (at, _) in self.present() {
+            let (topics, events) = (self.net.topics(at), self.ledger.events(at));
+            if topics != 4 + events {
+                return Err(format!("program {at} subscribes to {topics} topics with handlers of {events} events"));
+            }
+        }
+        Ok(())
+    }
+
     /// What the publishers keep is bounded too.
     ///
     /// # Errors

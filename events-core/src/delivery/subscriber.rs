@@ -165,6 +165,8 @@ pub struct Subscriber {
     had: FxHashMap<u64, (u64, Now)>,
     registrations: Vec<Registration>,
     asked: Vec<Asked>,
+    /// The barrier subscribed to. It outlives a connection, since it must be taken back.
+    barrier: Option<u64>,
     /// The replay may not be asked for yet: there is no room for what it would bring.
     held: bool,
     /// The subscription to replays was taken back, since the server said bye.
@@ -189,6 +191,7 @@ impl Subscriber {
             had: FxHashMap::default(),
             registrations: Vec::new(),
             asked: Vec::new(),
+            barrier: None,
             held: false,
             parted: false,
             ignored: 0,
@@ -392,8 +395,8 @@ impl Subscriber {
 
     /// Begins to resume, or to live if there is nothing to resume.
     fn greeted(&mut self, now: Now, actions: &mut VecDeque<Action>) {
-        if let State::Syncing(question) = self.state {
-            actions.push_back(Action::Unsubscribe(self.barrier(question.number)));
+        if let Some(number) = self.barrier.take() {
+            actions.push_back(Action::Unsubscribe(self.barrier(number)));
         }
         for registration in &mut self.registrations {
             if let Some(Some(question)) = registration.pending {
@@ -408,6 +411,7 @@ impl Subscriber {
         } else {
             let number = self.fresh();
             actions.push_back(Action::Subscribe(self.barrier(number)));
+            self.barrier = Some(number);
             self.state = State::Syncing(Question::new(number, now, &self.limits));
         }
     }
@@ -432,6 +436,7 @@ impl Subscriber {
         }
         match self.state {
             State::Syncing(question) if question.number == number && !self.held => {
+                self.barrier = None;
                 actions.push_back(Action::Unsubscribe(self.barrier(number)));
                 let topic = Topic::Resume { client: self.client, number };
                 actions.push_back(Action::Send(topic.message(&self.resume())));
