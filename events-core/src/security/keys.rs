@@ -155,7 +155,9 @@ fn read_secret(file: &Path) -> Result<KeyPair, SecurityError> {
         return Err(refuse("it belongs to another user; remove it, and a new one is made"));
     }
     if found.permissions().mode() & 0o077 != 0 {
-        return Err(refuse("other users may have read this secret; remove it, and a new one is made"));
+        return Err(refuse(
+            "other users can read this secret: `chmod 600` it if none has, or else remove it, and a new one is made",
+        ));
     }
     let why = "there are no `public-key` and `secret-key` of 40 characters; remove it, and a new one is made";
     KeyPair::from_certificate(&text).ok_or(SecurityError::Certificate { path: file.to_owned(), why })
