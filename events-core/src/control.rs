@@ -227,10 +227,26 @@ pub struct Replay {
     pub number: u64,
     /// The replay ends here: what comes from now on is live.
     pub end: bool,
+    /// With a frame: the [`base`](Reached::base) of its event and publisher.
+    pub base: u64,
     /// At the end: where every publisher stands.
     pub baseline: Vec<Standing>,
-    /// At the end: where the sequences stand, as publisher, event and next sequence.
-    pub sequences: Vec<(u64, String, u64)>,
+    /// At the end: where the sequences stand.
+    pub sequences: Vec<Reached>,
+}
+
+/// Where the sequence of one event of one publisher stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// Whose.
+    pub publisher: u64,
+    /// Which event.
+    pub event: String,
+    /// Where it stood when this run of the server began to know it: everything before lies before every
+    /// registration of this run.
+    pub base: u64,
+    /// The next sequence.
+    pub next: u64,
 }
 
 /// The body of [`Topic::Shape`].
@@ -242,6 +258,8 @@ pub struct Announced {
     pub name: String,
     /// The sequence of the first record of it that the publisher can still send.
     pub sequence: u64,
+    /// The sequence of the first record of it that no server has acknowledged.
+    pub fresh: u64,
     /// The canonical text.
     pub shape: String,
 }

@@ -19,7 +19,7 @@ use crate::engine::Frame;
 use crate::error::{Error, Lagged};
 use crate::event::{Catalog, EventInfo, Receive};
 use crate::take::TakeError;
-use crate::frame::{self, Content, View};
+use crate::frame::{self, Content, Header, View, flags};
 use crate::reader::Reader;
 use crate::received::{About, Received};
 use crate::registration::Slot;
@@ -51,9 +51,30 @@ pub(crate) trait Route: Send {
     fn info(&self, name: &str) -> Option<&'static EventInfo>;
     /// Removes what was unregistered. Returns whether anything is left.
     fn sweep(&mut self) -> bool;
-    /// Whether a registration that is active is among them.
-    fn is_active(&self) -> bool;
+    /// Who listens.
+    fn rank(&self) -> Rank;
     fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// The most that can be said of some registrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// None is active.
+    Nobody,
+    /// One became active under the present server.
+    Fresh,
+    /// One was active before the present server began.
+    Veteran,
+}
+
+impl Rank {
+    fn of(slot: &Slot) -> Rank {
+        match (slot.is_active(), slot.is_veteran()) {
+            (false, _) => Rank::Nobody,
+            (true, false) => Rank::Fresh,
+            (true, true) => Rank::Veteran,
+        }
+    }
 }
 
 /// For whom a record is.
@@ -61,7 +82,15 @@ pub(crate) struct Call<'a> {
     around: &'a mut dyn Around,
     /// Only this registration: a retained event at its activation.
     only: Option<u64>,
+    /// The record is of an earlier server's time: only for who was registered then.
+    past: bool,
     event: &'a str,
+}
+
+impl Call<'_> {
+    fn is_for(&self, slot: &Slot) -> bool {
+        self.only.is_none_or(|only| only == slot.id()) && (!self.past || slot.is_veteran())
+    }
 }
 
 /// The handlers of one payload type.
@@ -70,8 +99,7 @@ struct Handlers<P>(Vec<(Arc<Slot>, Handler<P>)>);
 impl<P> Handlers<P> {
     fn call(&mut self, received: &Received<P>, call: &mut Call<'_>) {
         for (slot, handler) in &mut self.0 {
-            let meant = call.only.is_none_or(|only| only == slot.id());
-            if !meant || !slot.may_call() {
+            if !call.is_for(slot) || !slot.may_call() {
                 continue;
             }
             call.around.calls(slot);
@@ -86,7 +114,7 @@ impl<P> Handlers<P> {
     }
 
     fn wanted(&self, call: &Call<'_>) -> bool {
-        self.0.iter().any(|(slot, _)| call.only.is_none_or(|only| only == slot.id()) && slot.is_active())
+        self.0.iter().any(|(slot, _)| call.is_for(slot) && slot.is_active())
     }
 
     fn sweep(&mut self) -> bool {
@@ -94,8 +122,8 @@ impl<P> Handlers<P> {
         !self.0.is_empty()
     }
 
-    fn is_active(&self) -> bool {
-        self.0.iter().any(|(slot, _)| slot.is_active())
+    fn rank(&self) -> Rank {
+        self.0.iter().map(|(slot, _)| Rank::of(slot)).max().unwrap_or(Rank::Nobody)
     }
 }
 
@@ -121,8 +149,8 @@ impl<E: Receive> Route for Typed<E> {
         self.0.sweep()
     }
 
-    fn is_active(&self) -> bool {
-        self.0.is_active()
+    fn rank(&self) -> Rank {
+        self.0.rank()
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -152,8 +180,8 @@ impl<A: Catalog> Route for AnyOf<A> {
         self.0.sweep()
     }
 
-    fn is_active(&self) -> bool {
-        self.0.is_active()
+    fn rank(&self) -> Rank {
+        self.0.rank()
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -194,8 +222,8 @@ impl Route for Raw {
         self.0.sweep()
     }
 
-    fn is_active(&self) -> bool {
-        self.0.is_active()
+    fn rank(&self) -> Rank {
+        self.0.rank()
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -215,7 +243,7 @@ pub(crate) type OwnedHandler<E> = Box<dyn FnMut(Received<E>) -> bool + Send>;
 impl<E: Receive> Route for Owned<E> {
     fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
         let mut reader = Reader::new(bytes);
-        if call.only.is_some_and(|only| only != self.slot.id()) || !self.slot.may_call() {
+        if !call.is_for(&self.slot) || !self.slot.may_call() {
             reader.skip()?;
             return Ok(reader.position());
         }
@@ -235,8 +263,8 @@ impl<E: Receive> Route for Owned<E> {
         !self.slot.is_cancelled()
     }
 
-    fn is_active(&self) -> bool {
-        self.slot.is_active()
+    fn rank(&self) -> Rank {
+        Rank::of(&self.slot)
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -305,6 +333,17 @@ struct Entry {
     expected: FxHashMap<u64, u64>,
 }
 
+/// What tells where a stream stands.
+#[derive(Clone, Copy)]
+enum Tells {
+    /// A frame, or the answer to a registration.
+    Frame,
+    /// A frame that an earlier server had acknowledged.
+    Past,
+    /// A replay; the stream began there for this server.
+    From(u64),
+}
+
 /// How many publishers one event is followed for, and how many verdicts on shapes are kept.
 const KNOWN: usize = 65_536;
 
@@ -312,7 +351,9 @@ impl Dispatcher {
     /// Does one step of the stream.
     pub(crate) fn step(&mut self, step: Step, around: &mut dyn Around) {
         match step {
-            Step::Frame(frame) => self.frame(&frame, around),
+            Step::Frame(frame) => self.frame(&frame, Tells::Frame, around),
+            Step::Replayed { frame, base } => self.frame(&frame, Tells::From(base), around),
+            Step::Had(frame) => self.had(&frame),
             Step::Foreign(frame) => {
                 if let Ok(Content::Foreign { name }) = frame::parse(&frame) {
                     around.problem(Error::Foreign { event: name.to_owned() });
@@ -323,10 +364,11 @@ impl Dispatcher {
                 self.activate(registration, retained.as_ref(), sequences, around);
             }
             Step::Reached(sequences) => {
-                for (publisher, event, next) in sequences {
-                    self.reached(publisher, &event, next, around);
+                for reached in sequences {
+                    self.expect(&reached.event, reached.publisher, reached.next, Tells::From(reached.base), around);
                 }
             }
+            Step::NewServer => self.slots.values().for_each(|slot| slot.new_server()),
         }
     }
 
@@ -361,12 +403,9 @@ impl Dispatcher {
     ) {
         let Some(slot) = self.slots.get(&registration).cloned() else { return };
         if let Some(event) = slot.event() {
-            let entry = self.entries.entry(event.into()).or_default();
-            if !entry.routes.iter().any(|route| route.is_active()) && self.any.is_empty() {
-                entry.expected.clear();
-            }
-            for (publisher, next) in sequences {
-                entry.expected.entry(publisher).or_insert(next);
+            // Where another handler is active, the stream has told by itself where it stands.
+            if self.rank(event) == Rank::Nobody {
+                self.entries.entry(event.into()).or_default().expected = sequences.into_iter().collect();
             }
         }
         slot.activate();
@@ -375,7 +414,7 @@ impl Dispatcher {
             && let Some((number, Ok(record))) = view.records().enumerate().last()
         {
             let last = View {
-                header: frame::Header { sequence: view.header.sequence + number as u64, ..view.header },
+                header: Header { sequence: view.header.sequence + number as u64, ..view.header },
                 records: record,
                 ..view
             };
@@ -384,43 +423,74 @@ impl Dispatcher {
     }
 
     /// Hands a frame's records to whoever registered.
-    fn frame(&mut self, frame: &Frame, around: &mut dyn Around) {
+    fn frame(&mut self, frame: &Frame, tells: Tells, around: &mut dyn Around) {
         let Ok(Content::Event(view)) = frame::parse(frame) else { return };
-        let numbered = view.header.position != 0;
-        if numbered {
-            self.expect(view.name, view.header.publisher, view.header.sequence, around);
+        let Header { publisher, sequence, position, .. } = view.header;
+        let tells = if view.header.has(flags::PAST) { Tells::Past } else { tells };
+        if view.header.has(flags::STANDS) {
+            return self.expect(view.name, publisher, sequence, tells, around);
         }
-        let count = self.records(&view, None, around);
-        if numbered && let Some(entry) = self.entries.get_mut(view.name) {
-            entry.expected.insert(view.header.publisher, view.header.sequence.saturating_add(count));
+        if position == 0 {
+            self.records(&view, None, around);
+            return;
+        }
+        self.expect(view.name, publisher, sequence, tells, around);
+        let next = sequence.saturating_add(self.records(&view, None, around));
+        if let Some(entry) = self.entries.get_mut(view.name) {
+            let expected = entry.expected.entry(publisher).or_default();
+            *expected = next.max(*expected);
         }
     }
 
-    /// The stream of `publisher` and `event` stands at `next`: what did not arrive by now is lost.
-    fn reached(&mut self, publisher: u64, event: &str, next: u64, around: &mut dyn Around) {
-        self.expect(event, publisher, next, around);
+    /// A frame that was handed out before a handler became active is nothing that this handler misses.
+    fn had(&mut self, frame: &Frame) {
+        if let Ok(Content::Event(view)) = frame::parse(frame)
+            && let Some(entry) = self.entries.get_mut(view.name)
+            && let Some(expected) = entry.expected.get_mut(&view.header.publisher)
+        {
+            *expected = (*expected).max(view.header.sequence.saturating_add(view.count()));
+        }
     }
 
-    /// Notes that the stream stands at `sequence` now, and reports what lies between.
-    fn expect(&mut self, event: &str, publisher: u64, sequence: u64, around: &mut dyn Around) {
-        let entry = match self.entries.get_mut(event) {
-            Some(entry) => entry,
-            None if self.any.is_empty() => return,
-            None => self.entries.entry(event.into()).or_default(),
+    /// Who listens to the event by its name.
+    fn rank(&self, event: &str) -> Rank {
+        let routes = self.entries.get(event).map(|entry| &entry.routes);
+        routes.into_iter().flatten().map(|route| route.rank()).max().unwrap_or(Rank::Nobody)
+    }
+
+    /// Notes that the stream stands at `sequence` now, and reports what was missed before it.
+    fn expect(&mut self, event: &str, publisher: u64, sequence: u64, tells: Tells, around: &mut dyn Around) {
+        let known = self.entries.get(event).and_then(|entry| entry.expected.get(&publisher).copied());
+        if known.is_some_and(|expected| expected >= sequence) {
+            return;
+        }
+        let (named, any) = (self.rank(event), self.any.iter().map(|route| route.rank()).max());
+        let rank = named.max(any.unwrap_or(Rank::Nobody));
+        if rank == Rank::Nobody {
+            return;
+        }
+        let from = match (known, rank, tells) {
+            // An earlier server's frames are none of their business.
+            (_, Rank::Fresh, Tells::Past) => sequence,
+            (Some(expected), Rank::Fresh, Tells::From(base)) => expected.max(base),
+            (Some(expected), ..) => expected,
+            // For handlers of all events nobody was named: the first one seen begins the count.
+            (None, ..) if named == Rank::Nobody => sequence,
+            // Nobody named it when they became active, so its first was 0.
+            (None, Rank::Veteran, _) => 0,
+            (None, _, Tells::From(base)) => base.min(sequence),
+            // It has come from an earlier server: since then, nothing was lost on this connection.
+            (None, ..) => sequence,
         };
-        if entry.expected.len() >= KNOWN && !entry.expected.contains_key(&publisher) {
+        let entry = self.entries.entry(event.into()).or_default();
+        if entry.expected.len() >= KNOWN && known.is_none() {
             // Publishers that are gone for long make room; which one is left out hardly matters.
             let victim = entry.expected.keys().next().copied();
             victim.map(|victim| entry.expected.remove(&victim));
         }
-        // A publisher that nobody named at activation is new, so its first is 0; for handlers of all
-        // events nobody is named, and the first one seen begins the count.
-        let new = if entry.routes.is_empty() { sequence } else { 0 };
-        let expected = entry.expected.entry(publisher).or_insert(new);
-        if sequence > *expected {
-            let missed = sequence - *expected;
-            *expected = sequence;
-            around.lagged(Lagged { event: event.to_owned(), publisher, missed });
+        entry.expected.insert(publisher, sequence);
+        if sequence > from {
+            around.lagged(Lagged { event: event.to_owned(), publisher, missed: sequence - from });
         }
     }
 
@@ -435,13 +505,14 @@ impl Dispatcher {
                 readable(verdicts, info, view, around)
             });
         }
+        let past = only.is_none() && view.header.has(flags::PAST);
         let mut about = About::new(&view.header, only.is_some());
         let mut rest = view.records;
         let mut count = 0;
         while !rest.is_empty() {
             let mut size = None;
             for route in &mut routes {
-                let mut call = Call { around: &mut *around, only, event: view.name };
+                let mut call = Call { around: &mut *around, only, past, event: view.name };
                 match route.record(view.name, rest, about, &mut call) {
                     Ok(taken) => size = Some(taken),
                     Err(source) => around.problem(Error::Take {

@@ -26,6 +26,12 @@ pub mod flags {
     pub const OLDEST: u8 = 2;
     /// A retained frame told again to a new server, which keeps it and forwards it to nobody.
     pub const TOLD_AGAIN: u8 = 4;
+    /// An earlier server has acknowledged the frame: it is sent again for those who were registered
+    /// there, and lies before every registration of the present server.
+    pub const PAST: u8 = 8;
+    /// No records, no position: the sequence of the event stands there. What comes before and has not
+    /// arrived never will.
+    pub const STANDS: u8 = 16;
 }
 
 /// What stands before the records.

@@ -19,6 +19,8 @@ pub(crate) struct Slot {
     called: AtomicBool,
     /// The server has the subscription.
     stands: AtomicBool,
+    /// It was active when the present server began.
+    veteran: AtomicBool,
     client: Weak<Shared>,
 }
 
@@ -36,6 +38,7 @@ impl Slot {
             once,
             called: AtomicBool::new(false),
             stands: AtomicBool::new(false),
+            veteran: AtomicBool::new(false),
             client,
         }
     }
@@ -71,6 +74,24 @@ impl Slot {
     pub(crate) fn activate(&self) {
         // A registration that was taken back meanwhile stays so.
         let _ = self.state.compare_exchange(PENDING, ACTIVE, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// It takes the place of `old` in the middle of the stream.
+    pub(crate) fn follow(&self, old: &Slot) {
+        if old.is_active() {
+            self.activate();
+        }
+        self.veteran.store(old.is_veteran(), Ordering::Relaxed);
+    }
+
+    /// Another server begins: what is active now was so before it.
+    pub(crate) fn new_server(&self) {
+        self.veteran.store(self.is_active(), Ordering::Relaxed);
+    }
+
+    /// Whether it was active when the present server began.
+    pub(crate) fn is_veteran(&self) -> bool {
+        self.veteran.load(Ordering::Relaxed)
     }
 
     /// Returns whether it was not cancelled before.

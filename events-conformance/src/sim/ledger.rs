@@ -1,6 +1,6 @@
 //! Who emitted what, who received what, and whether that is what was promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events_core::dispatch::handling::Seen;
 
@@ -47,11 +47,44 @@ struct Track {
     missed: u64,
 }
 
+impl Track {
+    /// Of `total` records everything from `high` on must have come or been reported. `aged`: the server
+    /// under which the handler became active is gone, so of what is older it may have heard too much; `shares`: it may have heard for another handler.
+    fn settle(&self, total: u64, aged: bool, shares: bool, ample: bool) -> Result<(), String> {
+        let low = if aged { 0 } else { self.low };
+        let told = self.next.is_some() || self.early > 0;
+        if !told {
+            return if total <= self.high {
+                Ok(())
+            } else {
+                Err(format!("of {total} none came or was reported: {self:?}"))
+            };
+        }
+        let start = self.start.unwrap_or(total.saturating_sub(self.early));
+        let end = self.next.unwrap_or(start + self.early);
+        if end != total {
+            return Err(format!("ends at {end}, but {total} were emitted: {self:?}"));
+        }
+        if start < low || start > self.high {
+            return Err(format!("begins at {start}, but {low} to {} is right: {self:?}", self.high));
+        }
+        let old = if aged || shares { self.early.min(self.high - start) } else { 0 };
+        if ample && self.missed > old {
+            return Err(format!("{} were missed, though everything was kept: {self:?}", self.missed - old));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 struct Watched {
     program: usize,
     event: String,
     active: bool,
+    /// Under which server it became active.
+    server: u32,
+    /// Another handler of the event was active then: a gap may be meant for that one alone.
+    shares: bool,
     ended: bool,
     tracks: BTreeMap<u64, Track>,
     retained: Option<(u64, u64)>,
@@ -109,17 +142,29 @@ impl Ledger {
             (*publisher, Track { low: source.below(event, safe), ..Track::default() })
         };
         let tracks = self.sources.iter().map(track).collect();
-        let watched = Watched { program, event: event.to_owned(), active: false, ended: false, tracks, retained: None };
+        let watched = Watched {
+            program,
+            event: event.to_owned(),
+            active: false,
+            server: 0,
+            shares: false,
+            ended: false,
+            tracks,
+            retained: None,
+        };
         self.watched.insert(id, watched);
     }
 
     /// A registration is active.
     pub fn stands(&mut self, id: u64) {
-        let Some(watched) = self.watched.get_mut(&id) else { return };
-        watched.active = true;
+        let Some(mut watched) = self.watched.remove(&id) else { return };
+        let shares = |w: &Watched| w.program == watched.program && w.event == watched.event && w.active && !w.ended;
+        watched.shares = self.watched.values().any(shares);
+        (watched.active, watched.server) = (true, self.servers_lost);
         for (publisher, source) in &self.sources {
             watched.tracks.entry(*publisher).or_default().high = source.count(&watched.event);
         }
+        self.watched.insert(id, watched);
     }
 
     /// A handler is taken back.
@@ -180,8 +225,14 @@ impl Ledger {
                 let track = watched.tracks.entry(*publisher).or_default();
                 match track.next {
                     None => {
-                        let start = sequence.checked_sub(track.early);
-                        let Some(start) = start.filter(|start| *start >= track.low) else {
+                        // What a server that is gone had, and its successor too, lost with it: a handler of
+                        // those times cannot tell what of it is older than itself.
+                        let unknown = watched.server < self.servers_lost;
+                        let low = if unknown { 0 } else { track.low };
+                        let early =
+                            if watched.shares { track.early.min(*sequence - low.min(*sequence)) } else { track.early };
+                        let start = sequence.checked_sub(early);
+                        let Some(start) = start.filter(|start| *start >= low) else {
                             return Err(format!(
                                 "{who} got {publisher:x}#{sequence} first, {} reported missed, but {} were there before it",
                                 track.early, track.low
@@ -219,40 +270,28 @@ impl Ledger {
             }
             for (publisher, source) in &self.sources {
                 let track = watched.tracks.get(publisher).cloned().unwrap_or_default();
-                let total = source.count(&watched.event);
                 let who = format!(
                     "handler {id} of {} in program {}, events of {publisher:x}",
                     watched.event, watched.program
                 );
                 // A server that died after a publisher had left took what only it knew with it.
-                let lost = source.left.is_some_and(|lost| lost < self.servers_lost);
-                if ample && !lost && track.missed > 0 {
-                    return Err(format!("{who}: {} were missed, though everything was kept", track.missed));
+                if source.left.is_some_and(|lost| lost < self.servers_lost) {
+                    continue;
                 }
-                let end = match track.next {
-                    Some(next) => next,
-                    None if track.early > 0 && track.early > total - track.low.min(total) => {
-                        return Err(format!("{who}: {} reported missed of {} to {total}", track.early, track.low));
-                    }
-                    // Where it began is not known: as late as the promise allows.
-                    None => track.high.max(track.low + track.early).min(total),
-                };
-                if track.next.is_none() && track.early > 0 && total - track.early > track.high && !lost {
-                    return Err(format!("{who}: {} reported missed of {} to {total}", track.early, track.high));
-                }
-                if let Some(start) = track.start
-                    && start > track.high
-                    && !lost
-                {
-                    return Err(format!("{who}: begins at {start}, but {} and on were promised", track.high));
-                }
-                let exact = if track.next.is_none() && track.early > 0 { total } else { end };
-                if exact > total || (exact < total && !lost) {
-                    return Err(format!("{who}: ends at {exact}, but {total} were emitted ({track:?})"));
-                }
+                let aged = watched.server < self.servers_lost;
+                track
+                    .settle(source.count(&watched.event), aged, watched.shares, ample)
+                    .map_err(|broken| format!("{who}: {broken}"))?;
             }
         }
         Ok(())
+    }
+
+    /// How many events a program has handlers for.
+    #[must_use]
+    pub fn events(&self, program: usize) -> usize {
+        let mine = self.watched.values().filter(|w| w.program == program && !w.ended);
+        mine.map(|w| &w.event).collect::<BTreeSet<_>>().len()
     }
 
     /// The newest record of an event by this publisher, as publisher and sequence.

@@ -80,6 +80,12 @@ impl Net {
         }
     }
 
+    /// How many topics a program subscribes to.
+    #[must_use]
+    pub fn topics(&self, program: usize) -> usize {
+        self.wires[program].wanted.len()
+    }
+
     /// Takes one subscription back; only the last of a topic goes out.
     pub fn unsubscribe(&mut self, program: usize, topic: &[u8]) {
         let Some(count) = self.wires[program].wanted.get_mut(topic) else { return };

@@ -67,7 +67,7 @@ impl Program {
             subscriber,
             handling: Handling::default(),
             actions,
-            paused: false,
+            paused: true,
             last_acked: 0,
             next_tick: limits.retry,
             tick: limits.retry,
@@ -146,6 +146,7 @@ impl Program {
     pub fn lost(&mut self, net: &mut Net) {
         net.wires[self.at].news = false;
         self.subscriber.disconnected();
+        self.paused = true;
         self.perform(net);
     }
 
@@ -209,11 +210,15 @@ impl Program {
                 }
                 Action::Greeted(greeting) => {
                     self.paused = false;
-                    if greeting == Greeting::New {
+                    if greeting != Greeting::First {
                         // A new socket: what was queued in the old one is gone.
                         net.wires[self.at].backlog.clear();
                         net.wires[self.at].up = false;
-                        self.publisher.new_server();
+                    }
+                    match greeting {
+                        Greeting::First => {}
+                        Greeting::Same => self.publisher.connection_lost(),
+                        Greeting::New => self.publisher.new_server(),
                     }
                     self.send(net);
                 }

@@ -115,6 +115,7 @@ pub fn walk(seed: u64, trace: bool) -> Result<Outcome, String> {
     }
     steps += heal(&mut world, &mut chance)?;
     world.check_windows()?;
+    world.check_topics()?;
     world.ledger.settle(profile.ample)?;
     steps += late_joiner(&mut world, &mut chance)?;
     let ledger = &world.ledger;

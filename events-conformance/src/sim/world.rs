@@ -6,6 +6,8 @@ use events_core::control::{Leaving, Topic};
 use events_core::delivery::relay::{Pace, Relay};
 use events_core::delivery::{Limits, Now};
 
+use events_core::dispatch::handling::Seen;
+
 use super::ledger::{Ledger, payload};
 use super::net::Net;
 use super::program::{Noticed, Program};
@@ -311,7 +313,15 @@ impl World {
     fn heard(&mut self, at: usize, noticed: Vec<Noticed>) -> Result<(), String> {
         for noticed in noticed {
             if self.trace {
-                println!("          program {at}: {noticed:?}");
+                match &noticed {
+                    Noticed::Seen(Seen::Called { registration, event, publisher, sequence, retained, .. }) => {
+                        let mark = if *retained { " retained" } else { "" };
+                        println!(
+                            "          program {at}: handler {registration} {event} {publisher:x}#{sequence}{mark}"
+                        );
+                    }
+                    other => println!("          program {at}: {other:?}"),
+                }
             }
             match noticed {
                 Noticed::Stands(id) => self.ledger.stands(id),
@@ -382,6 +392,20 @@ impl World {
         });
         let pipes = self.net.pipes.iter().all(|pipe| !pipe.broken && pipe.queue.is_empty() && pipe.orders.is_empty());
         self.server.as_ref().is_some_and(|server| server.leaving.is_none()) && wires && pipes
+    }
+
+    /// At rest a program subscribes to its own four topics and to what it has handlers for.
+    ///
+    /// # Errors
+    /// The program that left a subscription behind.
+    pub fn check_topics(&self) -> Result<(), String> {
+        for (at, _) in self.present() {
+            let (topics, events) = (self.net.topics(at), self.ledger.events(at));
+            if topics != 4 + events {
+                return Err(format!("program {at} subscribes to {topics} topics with handlers of {events} events"));
+            }
+        }
+        Ok(())
     }
 
     /// What the publishers keep is bounded too.

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::inbox::Item;
 use super::{Command, Link, Shared, WhenSlow};
+use crate::control::Reached;
 use crate::delivery::Now;
 use crate::delivery::subscriber::{Action, Greeting, Step, Subscriber};
 use crate::engine::{Arrival, Downlink, EngineError};
@@ -93,6 +94,7 @@ impl Reader {
                 }
                 Some(Arrival::Disconnected) => {
                     self.subscriber.disconnected();
+                    self.shared.outbox.pause();
                     self.lost();
                 }
                 Some(Arrival::Unreachable) => self.shared.link_changed(Link::Unreachable),
@@ -165,7 +167,7 @@ impl Reader {
         if let Step::Activate { registration, .. } = &step {
             self.shared.stands(*registration);
         }
-        if let Step::Frame(frame) = &step
+        if let Step::Frame(frame) | Step::Replayed { frame, .. } = &step
             && self.shared.options.when_slow == WhenSlow::Skip
             && self.shared.inbox.bytes() >= self.shared.inbox_limit()
         {
@@ -182,8 +184,9 @@ impl Reader {
     /// Queues what was skipped, so that it is counted in its place.
     fn tell_skipped(&mut self) {
         if !self.skipped.is_empty() {
-            let skipped = self.skipped.drain().map(|((publisher, name), next)| (publisher, name, next));
-            self.shared.inbox.push(Item::Step(Step::Reached(skipped.collect())));
+            let reached = |((publisher, event), next)| Reached { publisher, event, base: 0, next };
+            let skipped = self.skipped.drain().map(reached).collect();
+            self.shared.inbox.push(Item::Step(Step::Reached(skipped)));
         }
     }
 
@@ -194,10 +197,8 @@ impl Reader {
         let (bytes, limit) = (self.shared.inbox.bytes(), self.shared.inbox_limit());
         let now = self.now();
         if self.shared.options.when_slow == WhenSlow::Skip {
-            if bytes < limit / 2 && !self.skipped.is_empty() {
-                let skipped = self.skipped.drain().map(|((publisher, name), next)| (publisher, name, next));
-                let reached = skipped.collect();
-                self.shared.inbox.push(Item::Step(Step::Reached(reached)));
+            if bytes < limit / 2 {
+                self.tell_skipped();
             }
             return true;
         }

@@ -49,13 +49,11 @@ pub(super) fn run(shared: &Arc<Shared>) {
 fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>) {
     match item {
         // While the mechanism is off, events pass by unseen.
-        Item::Step(Step::Frame(_)) if !around.shared.is_enabled() => {}
+        Item::Step(Step::Frame(_) | Step::Replayed { .. }) if !around.shared.is_enabled() => {}
         Item::Step(step) => dispatcher.step(step, around),
         Item::Add { addition, replaces } => {
             if let Some(old) = replaces {
-                if old.is_active() {
-                    addition.slot.activate();
-                }
+                addition.slot.follow(&old);
                 old.cancel();
                 dispatcher.add(addition);
                 dispatcher.sweep();

@@ -65,7 +65,8 @@ struct State {
     handlers_waiting: usize,
     emitted: u64,
     refused: u64,
-    /// The server said it is leaving: what is not on its way is kept for the next.
+    /// No server has greeted, or the one that has is leaving or gone: what is emitted is kept for the
+    /// next. What was queued for a server that is gone would reach the next one ahead of the repair.
     paused: bool,
     closed: bool,
 }
@@ -81,7 +82,7 @@ impl Outbox {
             handlers_waiting: 0,
             emitted: 0,
             refused: 0,
-            paused: false,
+            paused: true,
             closed: false,
         };
         Outbox { state: Mutex::new(state), acked: Condvar::new(), burst: Condvar::new(), limits }
@@ -164,17 +165,20 @@ impl Outbox {
     pub(crate) fn greeted(&self, greeting: Greeting) {
         let mut state = lock(&self.state);
         state.paused = false;
-        if greeting == Greeting::New {
-            // What is queued in the old connection would overtake the repair.
-            if let Err(error) = state.link.reset() {
-                tracing::error!(error = &error as &dyn std::error::Error, "no new connection to the server can be opened");
-            }
-            state.publisher.new_server();
+        if greeting != Greeting::First
+            && let Err(error) = state.link.reset()
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "no new connection to the server can be opened");
+        }
+        match greeting {
+            Greeting::First => {}
+            Greeting::Same => state.publisher.connection_lost(),
+            Greeting::New => state.publisher.new_server(),
         }
         state.send();
     }
 
-    /// The server is leaving.
+    /// The server is leaving, or gone.
     pub(crate) fn pause(&self) {
         lock(&self.state).paused = true;
     }

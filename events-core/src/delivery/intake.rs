@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{Limits, Now};
-use crate::control::{Acked, Standing};
+use crate::control::{Acked, Announced, Standing};
 use crate::frame::{Header, flags};
 
 /// What to do with a frame.
@@ -41,7 +41,15 @@ struct Known {
     /// It must hear at once.
     urgent: bool,
     seen: Now,
-    streams: FxHashMap<Box<str>, Stream>,
+    streams: FxHashMap<Box<str>, Sequence>,
+}
+
+/// One event of one publisher.
+#[derive(Clone, Copy, Debug)]
+struct Sequence {
+    /// The first sequence that was not an earlier server's.
+    base: u64,
+    at: Stream,
 }
 
 /// Where the sequence of one event of one publisher stands.
@@ -66,9 +74,10 @@ impl Intake {
         let retry = self.limits.retry;
         let Some(known) = self.known(header.publisher, now) else { return Verdict::Early };
         known.seen = now;
-        let begins = known.next == 0 && header.position == 1;
+        // Of a publisher that is new here only its oldest frame can be the first. One that is not marked
+        // so was queued for a server that is gone.
         let oldest = header.has(flags::OLDEST) && header.position >= known.next;
-        if begins || oldest || (known.next != 0 && header.position == known.next) {
+        if oldest || (known.next != 0 && header.position == known.next) {
             return Verdict::Take;
         }
         let duplicate = known.next != 0 && header.position < known.next;
@@ -102,25 +111,27 @@ impl Intake {
     /// Whether frames of this publisher show that it has known an older server.
     #[must_use]
     pub fn is_resumed(header: &Header) -> bool {
-        header.has(flags::OLDEST)
+        header.has(flags::OLDEST) && header.position > 1
     }
 
-    /// Notes that the newest frame of `name` is in the ring at `index`.
-    pub fn note(&mut self, publisher: u64, name: &str, index: u64) {
+    /// Notes that the newest frame of `name`, which begins at `sequence`, is in the ring at `index`.
+    pub fn note(&mut self, publisher: u64, name: &str, sequence: u64, index: u64) {
         let Some(known) = self.publishers.get_mut(&publisher) else { return };
         if let Some(stream) = known.streams.get_mut(name) {
-            *stream = Stream::InRing(index);
+            stream.at = Stream::InRing(index);
         } else if known.streams.len() < self.limits.known {
-            known.streams.insert(name.into(), Stream::InRing(index));
+            known.streams.insert(name.into(), Sequence { base: sequence, at: Stream::InRing(index) });
         }
     }
 
-    /// Notes what a publisher said of itself: `name` goes on at `sequence`. What is known stays.
-    pub fn announced(&mut self, publisher: u64, name: &str, sequence: u64, now: Now) {
+    /// Notes what a publisher said of itself. Once it has begun, what is known stays; before, the last
+    /// word counts, since an earlier one may have been meant for another server.
+    pub fn announced(&mut self, said: &Announced, now: Now) {
         let most = self.limits.known;
-        let Some(known) = self.known(publisher, now) else { return };
-        if known.streams.len() < most && !known.streams.contains_key(name) {
-            known.streams.insert(name.into(), Stream::Next(sequence));
+        let Some(known) = self.known(said.publisher, now) else { return };
+        if known.streams.len() < most && (known.next == 0 || !known.streams.contains_key(&*said.name)) {
+            let stream = Sequence { base: said.fresh, at: Stream::Next(said.sequence) };
+            known.streams.insert(said.name.as_str().into(), stream);
         }
     }
 
@@ -128,9 +139,9 @@ impl Intake {
     pub fn leaves_ring(&mut self, publisher: u64, name: &str, index: u64, next: impl FnOnce() -> u64) {
         if let Some(known) = self.publishers.get_mut(&publisher)
             && let Some(stream) = known.streams.get_mut(name)
-            && *stream == Stream::InRing(index)
+            && stream.at == Stream::InRing(index)
         {
-            *stream = Stream::Next(next());
+            stream.at = Stream::Next(next());
         }
     }
 
@@ -141,16 +152,26 @@ impl Intake {
         begun.map(|(&publisher, known)| (publisher, known.next - 1)).collect()
     }
 
-    /// Where the sequences of `name` stand.
-    pub fn streams<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u64, Stream)> + 'a {
-        let of = |(&publisher, known): (&u64, &Known)| Some((publisher, *known.streams.get(name)?));
+    /// Where the sequences of `name` stand: publisher, base and present.
+    pub fn streams<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u64, u64, Stream)> + 'a {
+        let of = |(&publisher, known): (&u64, &Known)| {
+            let stream = known.streams.get(name).filter(|_| known.next != 0)?;
+            Some((publisher, stream.base, stream.at))
+        };
         self.publishers.iter().filter_map(of)
     }
 
-    /// Where all sequences stand.
-    pub fn all_streams(&self) -> impl Iterator<Item = (u64, &str, Stream)> {
+    /// The first sequence of `name` by this publisher that was not an earlier server's.
+    #[must_use]
+    pub fn base(&self, publisher: u64, name: &str) -> u64 {
+        let stream = self.publishers.get(&publisher).and_then(|known| known.streams.get(name));
+        stream.map_or(0, |stream| stream.base)
+    }
+
+    /// Where all sequences stand: publisher, event, base and present.
+    pub fn all_streams(&self) -> impl Iterator<Item = (u64, &str, u64, Stream)> {
         self.publishers.iter().flat_map(|(&publisher, known)| {
-            known.streams.iter().map(move |(name, &stream)| (publisher, &**name, stream))
+            known.streams.iter().map(move |(name, stream)| (publisher, &**name, stream.base, stream.at))
         })
     }
 

@@ -252,7 +252,7 @@ impl Publisher {
             self.streams[stream].fingerprint = kind.fingerprint;
             self.streams[stream].shape = (kind.shape)();
             let sequence = self.streams[stream].next_sequence;
-            let announcement = self.announce(stream, sequence);
+            let announcement = self.announce(stream, sequence, sequence);
             self.first.push_back(announcement);
         }
         let stream_ref = &self.streams[stream];
@@ -269,39 +269,70 @@ impl Publisher {
         self.open = Some(Open { stream, fingerprint: kind.fingerprint, records: 0, bytes });
     }
 
-    fn announce(&self, stream: usize, sequence: u64) -> Frame {
+    /// Says that the stream goes on at `sequence` in the window, and at `fresh` with what no server has
+    /// acknowledged.
+    fn announce(&self, stream: usize, sequence: u64, fresh: u64) -> Frame {
         let stream = &self.streams[stream];
         Topic::Shape { fingerprint: stream.fingerprint }.message(&Announced {
             publisher: self.id,
             name: stream.name.to_string(),
             sequence,
+            fresh,
             shape: stream.shape.clone(),
         })
     }
 
     /// What a server that knows nothing must hear before the window: the shapes, where the sequences
-    /// stand at the window's beginning, and the retained events that have left the window.
+    /// stand, and the retained events that have left the window.
     fn tell_again(&mut self) {
-        let mut at_window: FxHashMap<String, u64> = FxHashMap::default();
-        for bytes in self.window.frames() {
-            if let Ok(Content::Event(view)) = frame::parse(bytes)
-                && !at_window.contains_key(view.name)
-            {
-                at_window.insert(view.name.to_owned(), view.header.sequence);
-            }
-        }
+        let (in_window, fresh) = self.first_sequences();
         self.first.clear();
         for index in 0..self.streams.len() {
             let stream = &self.streams[index];
-            let sequence = at_window.get(&*stream.name).copied().unwrap_or(stream.next_sequence);
+            let next = stream.next_sequence;
+            let at = |of: &FxHashMap<String, u64>| of.get(&*stream.name).copied().unwrap_or(next);
+            let announcement = self.announce(index, at(&in_window), at(&fresh));
+            self.first.push_back(announcement);
             if let Some((position, retained)) = &stream.retained
                 && *position < self.window.first_position()
             {
                 self.first.push_back(Frame::new(frame::with_flags(retained, flags::TOLD_AGAIN)));
             }
-            let announcement = self.announce(index, sequence);
-            self.first.push_back(announcement);
+            // No frame in the window will tell those who have missed the end of this stream.
+            if next > 0 && !in_window.contains_key(&*stream.name) {
+                self.first.push_back(self.stands(stream));
+            }
         }
+    }
+
+    /// The first sequence of each event in the window, and among what no server has acknowledged.
+    fn first_sequences(&self) -> (FxHashMap<String, u64>, FxHashMap<String, u64>) {
+        let mut in_window: FxHashMap<String, u64> = FxHashMap::default();
+        let mut fresh: FxHashMap<String, u64> = FxHashMap::default();
+        for bytes in self.window.frames() {
+            let Ok(Content::Event(view)) = frame::parse(bytes) else { continue };
+            let Header { position, sequence, .. } = view.header;
+            for (firsts, counts) in [(&mut in_window, true), (&mut fresh, position >= self.window.past())] {
+                if counts && !firsts.contains_key(view.name) {
+                    firsts.insert(view.name.to_owned(), sequence);
+                }
+            }
+        }
+        (in_window, fresh)
+    }
+
+    fn stands(&self, stream: &Stream) -> Frame {
+        let header = Header {
+            flags: flags::STANDS | flags::PAST,
+            publisher: self.id,
+            position: 0,
+            sequence: stream.next_sequence,
+            fingerprint: stream.fingerprint,
+            sent_at: 0,
+        };
+        let mut bytes = Vec::new();
+        frame::begin(&mut bytes, &stream.name, &header);
+        Frame::new(bytes)
     }
 }
 

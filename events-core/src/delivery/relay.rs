@@ -16,7 +16,7 @@ use super::replay::{Next, Replay};
 use super::retained::Retained;
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
-use crate::control::{self, About, Announced, Empty, Figures, Resume, Synced, Topic};
+use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
 use crate::engine::{EngineError, Frame, Hub, Peer, PublishError, Subscription};
 use crate::frame::{self, Content, View, flags};
 
@@ -198,8 +198,9 @@ impl Relay {
         match about {
             About::Nothing => {}
             About::Event(name) => {
-                let streams = self.intake.streams(name);
-                synced.sequences = streams.map(|(publisher, stream)| (publisher, self.next_of(stream))).collect();
+                // What lies before the base is from before this server, and not for a new registration.
+                let next = |(publisher, base, stream)| (publisher, self.next_of(stream).max(base));
+                synced.sequences = self.intake.streams(name).map(next).collect();
                 retained = self.retained.get(name).cloned();
             }
             About::Shape(fingerprint) => synced.shape = self.shapes.get(fingerprint).cloned(),
@@ -246,16 +247,22 @@ impl Relay {
             let Some(client) = self.clients.get_mut(&id) else { continue };
             let Some(mut replay) = client.replay.take() else { continue };
             let (topic, mut budget) = (Topic::Rx { client: id }, REPLAY_LOOK);
-            let head = topic.message(&control::Replay { number: replay.number(), ..Default::default() });
             let mut ended = false;
             for _ in 0..REPLAY_SEND {
                 match replay.next(&self.ring, &mut budget) {
-                    Next::Frame(frame) if sent(hub.publish(&head, Some(&frame), Duration::ZERO))? => {
+                    Next::Frame(frame) => {
+                        let base = view(&frame).map_or(0, |view| {
+                            let publisher = view.header.publisher;
+                            self.intake.base(publisher, view.name).max(replay.stands(publisher, view.name))
+                        });
+                        let head = control::Replay { number: replay.number(), base, ..Default::default() };
+                        if !sent(hub.publish(&topic.message(&head), Some(&frame), Duration::ZERO))? {
+                            break;
+                        }
                         replay.sent(now);
                         self.figures.replayed += 1;
                         moved = true;
                     }
-                    Next::Frame(_) => break,
                     Next::Later => {
                         moved = true;
                         break;
@@ -275,12 +282,19 @@ impl Relay {
     }
 
     fn end_of(&self, replay: &Replay) -> control::Replay {
-        let wanted = self.intake.all_streams().filter(|(_, name, _)| replay.wants_name(name));
+        let wanted = self.intake.all_streams().filter(|(_, name, ..)| replay.wants_name(name));
+        let reached = |(publisher, name, base, stream): (u64, &str, u64, Stream)| Reached {
+            publisher,
+            event: name.to_owned(),
+            base: base.max(replay.stands(publisher, name)),
+            next: self.next_of(stream),
+        };
         control::Replay {
             number: replay.number(),
             end: true,
+            base: 0,
             baseline: self.intake.baseline(),
-            sequences: wanted.map(|(publisher, name, s)| (publisher, name.to_owned(), self.next_of(s))).collect(),
+            sequences: wanted.map(reached).collect(),
         }
     }
 
@@ -380,7 +394,7 @@ impl Relay {
             }
             self.intake.take(header, frame.len(), now);
             let index = self.ring.push(frame.clone());
-            self.intake.note(header.publisher, view.name, index);
+            self.intake.note(header.publisher, view.name, header.sequence, index);
         }
         if header.has(flags::RETAINED) {
             self.retain(&view, frame);
@@ -399,7 +413,7 @@ impl Relay {
                 if let Some(announced) = control::body::<Announced>(body)
                     && crate::shape::fingerprint_of(&announced.shape) == fingerprint
                 {
-                    self.intake.announced(announced.publisher, &announced.name, announced.sequence, now);
+                    self.intake.announced(&announced, now);
                     if self.shapes.len() < self.limits.known {
                         self.shapes.entry(fingerprint).or_insert(announced.shape);
                     }

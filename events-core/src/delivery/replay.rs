@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::ring::{Ring, view};
+use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::Resume;
 use crate::engine::Frame;
@@ -16,6 +16,8 @@ pub struct Replay {
     had: FxHashMap<u64, u64>,
     names: FxHashSet<String>,
     any: bool,
+    /// Where the client's streams stand, by the frames in the ring that it had.
+    stands: FxHashMap<u64, FxHashMap<String, u64>>,
     /// When it last took a frame.
     moved: Now,
 }
@@ -41,6 +43,7 @@ impl Replay {
             had: resume.had.into_iter().collect(),
             names: resume.names.into_iter().collect(),
             any: resume.any,
+            stands: FxHashMap::default(),
             moved: now,
         }
     }
@@ -59,8 +62,11 @@ impl Replay {
                 return Next::Later;
             }
             *budget -= 1;
-            if view(frame).is_some_and(|view| self.wants(&view)) {
-                return Next::Frame(frame.clone());
+            if let Some(view) = view(frame).filter(|view| self.wants_name(view.name)) {
+                if self.lacks(&view) {
+                    return Next::Frame(frame.clone());
+                }
+                self.passes(&view);
             }
             self.cursor += 1;
         }
@@ -85,8 +91,22 @@ impl Replay {
         self.any || self.names.contains(name)
     }
 
-    fn wants(&self, view: &View<'_>) -> bool {
-        let had = self.had.get(&view.header.publisher).copied().unwrap_or(0);
-        (view.header.position == 0 || view.header.position > had) && self.wants_name(view.name)
+    /// The sequence behind what the client had, as far as the ring shows.
+    #[must_use]
+    pub fn stands(&self, publisher: u64, name: &str) -> u64 {
+        self.stands.get(&publisher).and_then(|streams| streams.get(name)).copied().unwrap_or(0)
+    }
+
+    fn lacks(&self, view: &View<'_>) -> bool {
+        view.header.position > self.had.get(&view.header.publisher).copied().unwrap_or(0)
+    }
+
+    fn passes(&mut self, view: &View<'_>) {
+        let streams = self.stands.entry(view.header.publisher).or_default();
+        let next = sequence_behind(view);
+        match streams.get_mut(view.name) {
+            Some(stands) => *stands = next,
+            None => drop(streams.insert(view.name.to_owned(), next)),
+        }
     }
 }

@@ -19,11 +19,11 @@ impl Retained {
         Retained { frames: FxHashMap::default(), most }
     }
 
-    /// Keeps `frame`. One told again by a publisher from older times gives way to a newer one.
+    /// Keeps `frame`. One of an earlier server's time gives way to a newer one.
     /// Returns whether there was room.
     pub fn keep(&mut self, view: &View<'_>, frame: &Frame) -> bool {
         if let Some((sent_at, kept)) = self.frames.get_mut(view.name) {
-            if !view.header.has(flags::TOLD_AGAIN) || *sent_at < view.header.sent_at {
+            if !view.header.has(flags::TOLD_AGAIN | flags::PAST) || *sent_at < view.header.sent_at {
                 (*sent_at, *kept) = (view.header.sent_at, frame.clone());
             }
             return true;

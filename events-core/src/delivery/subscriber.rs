@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{Limits, Now};
-use crate::control::{self, About, Acked, Leaving, Replay, Resume, Synced, Topic};
+use crate::control::{self, About, Acked, Leaving, Reached, Replay, Resume, Synced, Topic};
 use crate::engine::Frame;
 use crate::frame::{self, Content};
 
@@ -57,6 +57,15 @@ pub enum Greeting {
 pub enum Step {
     /// A frame to decode and hand to whoever registered.
     Frame(Frame),
+    /// A frame that was replayed.
+    Replayed {
+        /// The frame.
+        frame: Frame,
+        /// Where its event and publisher stood when the server began to know them.
+        base: u64,
+    },
+    /// A frame that this client had before: it is not handed out again.
+    Had(Frame),
     /// A message of another protocol.
     Foreign(Frame),
     /// Bytes that are neither.
@@ -70,8 +79,10 @@ pub enum Step {
         /// Where the sequences of its event stand: publisher and next sequence.
         sequences: Vec<(u64, u64)>,
     },
-    /// A replay has ended: these sequences are reached, whatever arrived.
-    Reached(Vec<(u64, String, u64)>),
+    /// A replay has ended, or something was skipped: these sequences are reached, whatever arrived.
+    Reached(Vec<Reached>),
+    /// From here on everything comes from another run of the server: what is active now was so before it.
+    NewServer,
 }
 
 /// Which events a registration is about.
@@ -154,6 +165,8 @@ pub struct Subscriber {
     had: FxHashMap<u64, (u64, Now)>,
     registrations: Vec<Registration>,
     asked: Vec<Asked>,
+    /// The barrier subscribed to. It outlives a connection, since it must be taken back.
+    barrier: Option<u64>,
     /// The replay may not be asked for yet: there is no room for what it would bring.
     held: bool,
     /// The subscription to replays was taken back, since the server said bye.
@@ -178,6 +191,7 @@ impl Subscriber {
             had: FxHashMap::default(),
             registrations: Vec::new(),
             asked: Vec::new(),
+            barrier: None,
             held: false,
             parted: false,
             ignored: 0,
@@ -316,6 +330,8 @@ impl Subscriber {
                     self.ignored += 1;
                 } else if position == 0 || self.advance(publisher, position, now) {
                     actions.push_back(Action::Step(Step::Frame(head)));
+                } else {
+                    actions.push_back(Action::Step(Step::Had(head)));
                 }
             }
             Ok(Content::Foreign { .. }) => actions.push_back(Action::Step(Step::Foreign(head))),
@@ -360,6 +376,9 @@ impl Subscriber {
         if std::mem::replace(&mut self.parted, false) {
             actions.push_back(Action::Subscribe(Topic::Rx { client: self.client }.bytes()));
         }
+        if greeting == Greeting::New {
+            actions.push_back(Action::Step(Step::NewServer));
+        }
         actions.push_back(Action::Greeted(greeting));
         self.greeted(now, actions);
     }
@@ -376,8 +395,8 @@ impl Subscriber {
 
     /// Begins to resume, or to live if there is nothing to resume.
     fn greeted(&mut self, now: Now, actions: &mut VecDeque<Action>) {
-        if let State::Syncing(question) = self.state {
-            actions.push_back(Action::Unsubscribe(self.barrier(question.number)));
+        if let Some(number) = self.barrier.take() {
+            actions.push_back(Action::Unsubscribe(self.barrier(number)));
         }
         for registration in &mut self.registrations {
             if let Some(Some(question)) = registration.pending {
@@ -392,6 +411,7 @@ impl Subscriber {
         } else {
             let number = self.fresh();
             actions.push_back(Action::Subscribe(self.barrier(number)));
+            self.barrier = Some(number);
             self.state = State::Syncing(Question::new(number, now, &self.limits));
         }
     }
@@ -416,6 +436,7 @@ impl Subscriber {
         }
         match self.state {
             State::Syncing(question) if question.number == number && !self.held => {
+                self.barrier = None;
                 actions.push_back(Action::Unsubscribe(self.barrier(number)));
                 let topic = Topic::Resume { client: self.client, number };
                 actions.push_back(Action::Send(topic.message(&self.resume())));
@@ -466,7 +487,7 @@ impl Subscriber {
         {
             let (publisher, position) = (view.header.publisher, view.header.position);
             if self.advance(publisher, position, now) {
-                actions.push_back(Action::Step(Step::Frame(frame)));
+                actions.push_back(Action::Step(Step::Replayed { frame, base: replay.base }));
             }
         }
         if replay.end {

@@ -28,6 +28,10 @@ pub struct Window {
     bytes: usize,
     in_flight: usize,
     unacked: usize,
+    /// Everything before this position was acknowledged by an earlier server.
+    past: u64,
+    /// The highest position that was ever acknowledged.
+    acked: u64,
     /// The first frame must say that it is the oldest when it is sent.
     mark_oldest: bool,
 }
@@ -45,7 +49,9 @@ impl Window {
             bytes: 0,
             in_flight: 0,
             unacked: 0,
-            mark_oldest: false,
+            past: 1,
+            acked: 1,
+            mark_oldest: true,
         }
     }
 
@@ -91,6 +97,12 @@ impl Window {
         self.cursor < self.next_position() && (self.in_flight == 0 || self.in_flight < self.limits.in_flight)
     }
 
+    /// Everything before this position was acknowledged by an earlier server.
+    #[must_use]
+    pub fn past(&self) -> u64 {
+        self.past
+    }
+
     /// The frames kept, oldest first.
     pub fn frames(&self) -> impl Iterator<Item = &Frame> {
         self.frames.iter()
@@ -111,13 +123,16 @@ impl Window {
         }
         let frame = self.get(self.cursor)?.clone();
         self.in_flight += frame.len();
-        let oldest = self.mark_oldest && self.cursor == self.first;
-        self.cursor += 1;
-        if oldest {
+        let mut marks = 0;
+        if self.mark_oldest && self.cursor == self.first {
             self.mark_oldest = false;
-            return Some(Frame::new(frame::with_flags(&frame, flags::OLDEST)));
+            marks |= flags::OLDEST;
         }
-        Some(frame)
+        if self.cursor < self.past {
+            marks |= flags::PAST;
+        }
+        self.cursor += 1;
+        Some(if marks == 0 { frame } else { Frame::new(frame::with_flags(&frame, marks)) })
     }
 
     /// What the server said. Returns whether it does not know this publisher at all, so that all is
@@ -133,6 +148,7 @@ impl Window {
         }
         if acked.next > self.expected {
             self.expected = acked.next;
+            self.acked = self.acked.max(acked.next);
             self.cursor = self.cursor.max(acked.next);
         }
         if acked.again {
@@ -148,6 +164,7 @@ impl Window {
 
     /// Goes back to the oldest frame: the server is a new one and knows nothing.
     pub fn start_again(&mut self) {
+        self.past = self.acked;
         self.expected = self.first;
         self.cursor = self.first;
         self.mark_oldest = true;

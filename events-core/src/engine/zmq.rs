@@ -35,7 +35,7 @@ mod zap;
 
 use address::Address;
 pub use sys::SharedMessage;
-pub(crate) use sys::{curve_keypair, effective_user};
+pub(crate) use sys::effective_user;
 
 /// Messages that a queue between two programs holds, in each direction and per connection.
 ///
@@ -183,7 +183,7 @@ impl Shared {
     /// The rules for `address`. Without CURVE in libzmq there is no tcp.
     fn curve(&self, address: &Address) -> Result<Option<&Access>, EngineError> {
         match (address, &self.tcp) {
-            (Address::Tcp { .. }, Tcp::Curve(_)) if !sys::has(c"curve") => Err(SecurityError::NoCurve.into()),
+            (Address::Tcp { .. }, Tcp::Curve(_)) if zmq::has("curve") != Some(true) => Err(SecurityError::NoCurve.into()),
             (Address::Tcp { .. }, Tcp::Curve(access)) => Ok(Some(access)),
             _ => Ok(None),
         }

@@ -146,6 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn pyzmqs_certificates_are_read() {
+        let text = "#   ****  Generated on 2026-11-22 22:15:39.220975 by pyzmq  ****\n\
+                    #   ZeroMQ CURVE **Secret** Certificate\n\
+                    #   DO NOT PROVIDE THIS FILE TO OTHER USERS nor change its permissions.\n\
+                    \nmetadata\ncurve\n    \
+                    public-key = \"Yh[{.S<!2PzwxX8D>yD>Wte.mETk2fDsd&4AC8{Q\"\n    \
+                    secret-key = \"fzvM)VxaaE6cC5LDw5A$4aU:F!)-0n*s-6-/7+9Y\"\n";
+        let pair = KeyPair::from_certificate(text).expect("a certificate");
+        assert_eq!(pair.public().as_str(), "Yh[{.S<!2PzwxX8D>yD>Wte.mETk2fDsd&4AC8{Q");
+        assert_eq!(pair.secret(), "fzvM)VxaaE6cC5LDw5A$4aU:F!)-0n*s-6-/7+9Y");
+    }
+
+    #[test]
     fn what_is_no_key_is_refused() {
         for text in ["", "short", &TEXT[1..], &TEXT.replace('r', " "), &TEXT.replace('r', "\""), &format!("{TEXT}0")] {
             assert!(PublicKey::parse(text).is_none(), "{text}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{KeyPair, PublicKey, SecurityError, folder};
-use crate::engine::zmq::{curve_keypair, effective_user};
+use crate::engine::zmq::effective_user;
 
 /// No certificate is larger.
 const LARGEST: u64 = 64 * 1024;
@@ -128,7 +128,7 @@ impl Keys {
         let (secret, public) = (keys.join(format!("{name}.key_secret")), keys.join(format!("{name}.key")));
         let new = !secret.exists();
         if new {
-            let (public, made) = curve_keypair().map_err(SecurityError::io("making the key", &secret))?;
+            let (public, made) = new_pair().map_err(SecurityError::io("making the key", &secret))?;
             let made = KeyPair::new(&public, &made);
             let made = made.ok_or(SecurityError::Certificate { path: secret.clone(), why: "libzmq made none" })?;
             // Two programs may do this at once; the file decides which key it is.
@@ -155,7 +155,9 @@ fn read_secret(file: &Path) -> Result<KeyPair, SecurityError> {
         return Err(refuse("it belongs to another user; remove it, and a new one is made"));
     }
     if found.permissions().mode() & 0o077 != 0 {
-        return Err(refuse("other users may have read this secret; remove it, and a new one is made"));
+        return Err(refuse(
+            "other users can read this secret: `chmod 600` it if none has, or else remove it, and a new one is made",
+        ));
     }
     let why = "there are no `public-key` and `secret-key` of 40 characters; remove it, and a new one is made";
     KeyPair::from_certificate(&text).ok_or(SecurityError::Certificate { path: file.to_owned(), why })
@@ -200,4 +202,11 @@ fn temporary(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     path.with_file_name(name)
+}
+
+/// A new pair of CURVE keys, public and secret, in Z85.
+fn new_pair() -> io::Result<(String, String)> {
+    let pair = zmq::CurveKeyPair::new()?;
+    let text = |key: &[u8; 32]| zmq::z85_encode(key).map_err(io::Error::other);
+    Ok((text(&pair.public_key)?, text(&pair.secret_key)?))
 }

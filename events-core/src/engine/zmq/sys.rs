@@ -1,14 +1,15 @@
 //! Calls libzmq and the system: every `unsafe` block of this crate, and nothing that decides anything.
 //!
-//! It goes to `zmq-sys` directly: the wrapper above that (`zmq`) lacks half of the options that delivery
-//! rests on, and panics on an error number that it does not know, which a bad address can produce.
+//! Sockets belong to the crate `zmq`, which closes them, polls them and makes keys. What it lacks goes to
+//! `zmq-sys`, the layer below it: two options of the context, several of sockets, messages that share their
+//! bytes, and binding and connecting, since `zmq` panics on an error number that it does not know, which a
+//! bad address can produce.
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::fs::File;
 use std::io;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -63,7 +64,9 @@ impl Context {
         if raw.is_null() {
             return Err(last_error());
         }
-        Ok(Socket { raw, _context: self.clone(), _not_sync: PhantomData })
+        // SAFETY: the socket is open, and nobody else owns it or closes it.
+        let socket = unsafe { zmq::Socket::from_raw(raw) };
+        Ok(Socket { socket, raw, _context: self.clone() })
     }
 }
 
@@ -76,23 +79,16 @@ impl Drop for RawContext {
 
 /// A libzmq socket: owned by one thread at a time.
 pub(super) struct Socket {
+    socket: zmq::Socket,
+    /// The same socket as libzmq knows it, which `zmq` gives out only for `&mut`.
     raw: *mut c_void,
-    // Keeps the context from ending before the socket.
+    // Keeps the context from ending before the socket; dropped after it.
     _context: Context,
-    // A socket may move to another thread and must not be used by two.
-    _not_sync: PhantomData<std::cell::Cell<()>>,
 }
 
 // SAFETY: libzmq allows a socket to migrate between threads behind a full fence, which every way of
 // handing a value to another thread in Rust has. It is not `Sync`.
 unsafe impl Send for Socket {}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // SAFETY: `raw` is open; it is closed here and nowhere else.
-        unsafe { z::zmq_close(self.raw) };
-    }
-}
 
 impl Socket {
     pub(super) fn set_int(&self, option: u32, value: i32) -> io::Result<()> {
@@ -110,14 +106,8 @@ impl Socket {
 
     /// The address last bound, as it was resolved.
     pub(super) fn last_endpoint(&self) -> io::Result<String> {
-        let mut buffer = [0u8; 512];
-        let mut len = buffer.len();
-        // SAFETY: pointer and length are of one buffer; libzmq writes at most `len` bytes and says how many.
-        check(unsafe {
-            z::zmq_getsockopt(self.raw, z::ZMQ_LAST_ENDPOINT as c_int, buffer.as_mut_ptr().cast(), &mut len)
-        })?;
-        let text = buffer.get(..len.saturating_sub(1)).unwrap_or_default();
-        Ok(String::from_utf8_lossy(text).into_owned())
+        let endpoint = self.socket.get_last_endpoint()?;
+        Ok(endpoint.unwrap_or_else(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     pub(super) fn bind(&self, address: &str) -> io::Result<()> {
@@ -194,21 +184,17 @@ pub(super) fn poll<const N: usize>(
     wake: BorrowedFd<'_>,
     limit: Duration,
 ) -> io::Result<([bool; N], bool)> {
-    let item = |socket, fd| z::zmq_pollitem_t { socket, fd, events: z::ZMQ_POLLIN as i16, revents: 0 };
-    // One more than the sockets cannot be said as an array length; no caller has more than three.
-    let mut items = [(); 4].map(|()| item(std::ptr::null_mut(), wake.as_raw_fd()));
-    for (slot, socket) in items.iter_mut().zip(&sockets) {
-        *slot = item(socket.raw, 0);
-    }
+    let own = zmq::PollItem::from_fd(wake.as_raw_fd(), zmq::POLLIN);
+    let items = sockets.iter().map(|socket| socket.socket.as_poll_item(zmq::POLLIN));
+    let mut items: Vec<_> = items.chain([own]).collect();
     // Round up: a limit below a millisecond must not become a busy loop.
-    let limit = limit.as_micros().div_ceil(1_000).min(c_int::MAX as u128) as c_long;
-    // SAFETY: the items are an array of at least the length given, the sockets are borrowed for the call.
-    let rc = unsafe { z::zmq_poll(items.as_mut_ptr(), N as c_int + 1, limit) };
-    if rc == -1 && errno() != libc::EINTR {
-        return Err(last_error());
-    }
-    let ready = |index: usize| rc > 0 && items[index].revents != 0;
-    Ok((std::array::from_fn(ready), ready(N)))
+    let limit = limit.as_micros().div_ceil(1_000).min(c_int::MAX as u128) as i64;
+    match zmq::poll(&mut items, limit) {
+        // A signal: the caller looks again.
+        Err(zmq::Error::EINTR) => return Ok(([false; N], false)),
+        result => result?,
+    };
+    Ok((std::array::from_fn(|index| items[index].is_readable()), items[N].is_readable()))
 }
 
 /// One message part: owned, and not yet shared.
@@ -346,21 +332,6 @@ impl Deref for SharedMessage {
     fn deref(&self) -> &[u8] {
         &self.0
     }
-}
-
-/// Whether libzmq was built with `capability`.
-pub(super) fn has(capability: &CStr) -> bool {
-    // SAFETY: a string that ends in NUL and outlives the call.
-    unsafe { z::zmq_has(capability.as_ptr()) == 1 }
-}
-
-/// A new pair of CURVE keys, public and secret, in Z85.
-pub(crate) fn curve_keypair() -> io::Result<(String, String)> {
-    let (mut public, mut secret) = ([0u8; 41], [0u8; 41]);
-    // SAFETY: both buffers have the 41 bytes that libzmq writes: 40 characters and a NUL.
-    check(unsafe { z::zmq_curve_keypair(public.as_mut_ptr().cast::<c_char>(), secret.as_mut_ptr().cast::<c_char>()) })?;
-    let text = |key: [u8; 41]| String::from_utf8_lossy(&key[..40]).into_owned();
-    Ok((text(public), text(secret)))
 }
 
 /// A counter in the kernel that can be polled: not inherited, never blocks.
