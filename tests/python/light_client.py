@@ -19,6 +19,7 @@ import zmq
 from zmq.auth import load_certificate
 
 LIMIT_MS = 20_000
+PAST = 8
 
 
 def protect(socket, address):
@@ -127,6 +128,9 @@ def listen(address, name, count):
         left -= 1
     while left > 0:
         found_name, header, found = records(listener.receive())
+        # Told again for those who were registered with an earlier server.
+        if header[1] & PAST:
+            continue
         for record in found:
             tell(found_name, header, record, False)
             left -= 1
