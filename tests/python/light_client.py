@@ -1,9 +1,9 @@
 """A light client, written from docs/protocol.md alone.
 
-    light_client.py emit ADDRESS SHAPE RECORD...      one frame per record, which is a JSON array
-    light_client.py listen ADDRESS NAME COUNT         prints "ready", then a line of JSON per record
-    light_client.py original-emit ADDRESS NAME N      as a program of leap.common.events does
-    light_client.py original-listen ADDRESS NAME COUNT
+    light_client.py emit EMIT REG SHAPE RECORD...      one frame per record, which is a JSON array
+    light_client.py listen EMIT REG NAME COUNT         prints "ready", then a line of JSON per record
+    light_client.py original-emit EMIT REG NAME N      as a program of leap.common.events does, until stdin ends
+    light_client.py original-listen EMIT REG NAME COUNT
 """
 
 import io
@@ -40,9 +40,9 @@ def fingerprint(shape):
     return state
 
 
-def frame(name, record, shape=None, publisher=1, flags=0):
+def frame(name, record, shape, publisher, flags=0):
     """A data frame with position 0 and one record (section 2)."""
-    numbers = [publisher, 0, 0, fingerprint(shape) if shape else 0, time.time_ns() // 1000]
+    numbers = [publisher, 0, 0, fingerprint(shape), time.time_ns() // 1000]
     header = bytes([0x97, 0x01, flags]) + b"".join(b"\xcf" + struct.pack(">Q", n) for n in numbers)
     return name.encode() + b"\0" + header + msgpack.packb(record)
 
@@ -111,14 +111,24 @@ def push(address):
     return socket
 
 
-def emit(address, shape, *given):
-    socket = push(address)
+def emit(emit_addr, reg_addr, shape, *given):
+    name = shape.partition("(")[0]
+    publisher = int.from_bytes(os.urandom(8), "big") or 1
+    # Nobody acknowledges what a light client emits: it has arrived when it comes back.
+    listener = Listener(reg_addr)
+    listener.subscribe(name.encode() + b"\0")
+    socket = push(emit_addr)
     for record in given:
-        socket.send(frame(shape.partition("(")[0], json.loads(record), shape))
+        socket.send(frame(name, json.loads(record), shape, publisher))
+    left = len(given)
+    while left > 0:
+        _, header, found = records(listener.receive())
+        if header[2] == publisher:
+            left -= len(found)
 
 
-def listen(address, name, count):
-    listener = Listener(address)
+def listen(_emit_addr, reg_addr, name, count):
+    listener = Listener(reg_addr)
     (_epoch, _baseline, _sequences, _shape), retained = listener.subscribe(name.encode() + b"\0", name)
     print("ready", flush=True)
     left = int(count)
@@ -141,15 +151,16 @@ def tell(name, header, record, retained):
     print(json.dumps(line), flush=True)
 
 
-def original_emit(address, name, count):
-    socket = push(address)
+def original_emit(emit_addr, _reg_addr, name, count):
+    socket = push(emit_addr)
     for number in range(int(count)):
         # Its messages are pickles of protocol 2, and of 0 in older versions.
         socket.send(name.encode() + b"\0" + pickle.dumps((number, "é"), protocol=2 if number % 2 else 0))
+    sys.stdin.read()
 
 
-def original_listen(address, name, count):
-    listener = Listener(address)
+def original_listen(_emit_addr, reg_addr, name, count):
+    listener = Listener(reg_addr)
     listener.subscribe(name.encode())
     print("ready", flush=True)
     for _ in range(int(count)):
