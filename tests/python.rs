@@ -4,11 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use events::catalog::{ClientUid, MailUnreadMessages, SoledadSyncReceiveStatus};
 use events::server::Server;
-use events::{Client, Error};
+use events::{Client, ClientOptions, Error};
+use events_core::engine::zmq::{Tcp, ZmqEngine};
+use events_core::engine::{Addresses, Engine};
+use events_core::security::{Access, Keys};
 use serde_json::{Value, json};
 
 mod common;
@@ -53,27 +56,49 @@ fn run(command: &mut Command) {
 
 /// A server, and a light client in Python.
 struct Stage {
+    engine: Arc<dyn Engine>,
     server: Server,
     python: &'static Path,
+    /// Where sockets and keys are.
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
+    /// On ipc.
     fn new() -> Option<Stage> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = |file: &str| format!("ipc://{}", folder.path().join(file).display());
+        let at = Addresses { emit: address("emit"), reg: address("reg") };
+        Stage::at(&at, folder)
+    }
+
+    /// On tcp, with keys of its own.
+    fn encrypted() -> Option<Stage> {
+        let at = Addresses { emit: "tcp://127.0.0.1:0".to_owned(), reg: "tcp://127.0.0.1:0".to_owned() };
+        Stage::at(&at, tempfile::tempdir().expect("a folder"))
+    }
+
+    fn at(at: &Addresses, folder: tempfile::TempDir) -> Option<Stage> {
         let python = python()?;
-        let server = Server::start("tcp://127.0.0.1:0", "tcp://127.0.0.1:0").expect("a server");
-        Some(Stage { server, python })
+        let access = Access::new(Keys::at(folder.path()));
+        let engine: Arc<dyn Engine> = Arc::new(ZmqEngine::isolated(Tcp::Curve(access)).expect("an engine"));
+        let server = Server::start_on(&engine, at).expect("a server");
+        Some(Stage { engine, server, python, folder })
     }
 
     fn client(&self) -> Client {
         let at = self.server.addresses();
-        Client::connect(&at.emit, &at.reg).expect("a client")
+        let options = ClientOptions::default().engine(self.engine.clone());
+        Client::with_options(&at.emit, &at.reg, options).expect("a client")
     }
 
     fn start(&self, command: &str, rest: &[&str]) -> Process {
         let at = self.server.addresses();
         let address = if command.ends_with("emit") { &at.emit } else { &at.reg };
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/light_client.py");
-        Process::start(Command::new(self.python).arg(program).args([command, address]).args(rest))
+        let mut command_line = Command::new(self.python);
+        command_line.arg(program).args([command, address]).args(rest).env("EVENTS_CONFIG_DIR", self.folder.path());
+        Process::start(&mut command_line)
     }
 }
 
@@ -106,6 +131,16 @@ fn python_emits_and_rust_handles() {
 #[test]
 fn rust_emits_and_python_listens() {
     let Some(stage) = Stage::new() else { return };
+    listens(&stage);
+}
+
+#[test]
+fn a_program_in_python_uses_the_keys_of_the_user() {
+    let Some(stage) = Stage::encrypted() else { return };
+    listens(&stage);
+}
+
+fn listens(stage: &Stage) {
     let client = stage.client();
     let mut listener = stage.start("listen", &["CLIENT_UID", &RECORDS.to_string()]);
     listener.until("ready");

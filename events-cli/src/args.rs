@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events_core::addresses::default_addresses;
 use events_core::engine::Addresses;
+use serde::{Deserialize, Serialize};
 
 /// Typed events between programs.
 #[derive(Debug, Parser)]
@@ -31,6 +32,11 @@ pub(crate) enum Command {
     Listen(ListenArguments),
     /// Emit one event
     Emit(EmitArguments),
+    /// Measure how fast events travel between processes
+    Bench(BenchArguments),
+    /// One of the processes of `bench`
+    #[command(hide = true)]
+    BenchPart(BenchPartArguments),
 }
 
 /// Where the server is.
@@ -136,10 +142,69 @@ pub(crate) struct EmitArguments {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct BenchArguments {
+    /// Events that each publisher emits
+    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    pub(crate) events: u64,
+    /// Bytes in each event, at least 8: the first ones hold the time
+    #[arg(long, default_value_t = 64, value_name = "B", value_parser = size)]
+    pub(crate) size: usize,
+    /// Processes that emit
+    #[arg(long, default_value_t = 1, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) publishers: u32,
+    /// Processes that handle every event
+    #[arg(long, default_value_t = 1, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) subscribers: u32,
+    /// Types of events, one after the other
+    #[arg(long, default_value_t = 1, value_name = "T", value_parser = types)]
+    pub(crate) types: usize,
+    /// What to measure
+    #[arg(long, value_enum, default_value_t = Mode::Throughput)]
+    pub(crate) mode: Mode,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long it may take in all
+    #[arg(long, default_value = "600", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Mode {
+    /// As many events as can be
+    Throughput,
+    /// Events by themselves, with pauses between them
+    Latency,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchPartArguments {
+    pub(crate) role: BenchRole,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum BenchRole {
+    Server,
+    Publisher,
+    Subscriber,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct CatalogArgument {
     /// A catalog in place of the built-in one
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: Option<PathBuf>,
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let most = 15 << 20;
+    text.parse().ok().filter(|size| (8..=most).contains(size)).ok_or_else(|| format!("a number from 8 to {most}"))
+}
+
+fn types(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|types| (1..=48).contains(types)).ok_or_else(|| "a number from 1 to 48".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

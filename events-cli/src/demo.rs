@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::args::{DemoArguments, PartArguments};
 use crate::catalog::Known;
+use crate::processes::Part;
 use crate::{Result, signals};
 
 mod cast;
@@ -26,7 +27,7 @@ mod fill;
 mod report;
 mod script;
 
-use cast::{Cast, Part};
+use cast::{Cast, expect, next_event};
 use report::Report;
 use script::{Answer, Got, Order};
 
@@ -70,13 +71,13 @@ fn pictures(cast: &mut Cast, report: &Report) -> anyhow::Result<()> {
     client_2.order(&Order::Register(EVENT_1.to_owned()))?;
     client_3.order(&Order::Register(EVENT_2.to_owned()))?;
     for client in [&mut *client_2, &mut *client_3] {
-        client.expect(|answer| matches!(answer, Answer::Registered))?;
+        expect(client, &Answer::Registered)?;
     }
     report.registered();
 
     client_1.order(&Order::EmitPair)?;
-    client_1.expect(|answer| matches!(answer, Answer::Emitted))?;
-    let got = [client_2.next_event()?, client_3.next_event()?];
+    expect(client_1, &Answer::Emitted)?;
+    let got = [next_event(client_2)?, next_event(client_3)?];
     let wanted = [(EVENT_1, json!({ "uid": script::UID })), (EVENT_2, json!({ "userid": script::UID, "number": 3 }))];
     for (client, (got, (name, payload))) in [2, 3].into_iter().zip(got.iter().zip(&wanted)) {
         ensure!(
@@ -101,7 +102,7 @@ fn catalog(cast: &mut Cast, known: &Known, rounds: u32, report: &Report) -> anyh
         .collect();
     for client in [&mut *client_2, &mut *client_3] {
         client.order(&Order::RegisterAll)?;
-        client.expect(|answer| matches!(answer, Answer::Registered))?;
+        expect(client, &Answer::Registered)?;
     }
     report.catalog_begins(known.catalog().events.len(), rounds);
     let began = Instant::now();
@@ -113,8 +114,8 @@ fn catalog(cast: &mut Cast, known: &Known, rounds: u32, report: &Report) -> anyh
         delivered += got.len();
         microseconds.extend(got);
     }
-    client_1.expect(|answer| matches!(answer, Answer::Emitted))?;
-    let lost = cast.clients[1..].iter_mut().map(Part::missed).sum::<anyhow::Result<u64>>()?;
+    expect(client_1, &Answer::Emitted)?;
+    let lost = cast.clients[1..].iter_mut().map(missed).sum::<anyhow::Result<u64>>()?;
     ensure!(lost == 0, "{lost} events were lost");
     report.catalog(wanted.len(), delivered, lost, began.elapsed(), microseconds);
     Ok(())
@@ -126,11 +127,20 @@ fn follow(client: &mut Part, wanted: &[(String, Value)]) -> anyhow::Result<Vec<u
     let mut microseconds = Vec::with_capacity(wanted.len());
     for (place, (name, payload)) in wanted.iter().enumerate() {
         let Got { event, payload: got, microseconds: took } =
-            client.next_event().with_context(|| format!("{} got {place} of {} events", client.name(), wanted.len()))?;
+            next_event(client).with_context(|| format!("{} got {place} of {} events", client.name(), wanted.len()))?;
         if event != *name || got != *payload {
             bail!("{} got {event} {got} instead of {name} {payload}", client.name());
         }
         microseconds.push(took);
     }
     Ok(microseconds)
+}
+
+/// How many events a client has missed. Nothing else may have come.
+fn missed(client: &mut Part) -> anyhow::Result<u64> {
+    client.order(&Order::Count)?;
+    match client.answer()? {
+        Answer::Missed(missed) => Ok(missed),
+        other => bail!("{} was not to say {other:?} now", client.name()),
+    }
 }

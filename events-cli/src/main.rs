@@ -10,11 +10,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod bench;
 mod catalog;
 mod demo;
 mod emit;
 mod exit;
 mod listen;
+mod processes;
 mod serve;
 mod signals;
 
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         Command::DemoPart(arguments) => demo::part(&arguments),
         Command::Server(arguments) => serve::run(&arguments),
         Command::Listen(arguments) => listen::Plan::resolve(&arguments).and_then(listen::run),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::BenchPart(arguments) => bench::part(&arguments),
         Command::Emit(arguments) => emit::Plan::resolve(&arguments).and_then(|plan| emit::run(&plan)),
     };
     exit::report(outcome)

@@ -24,7 +24,7 @@ impl Place {
     fn events(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_events"));
         let at = [("EVENTS_EMIT_ADDR", self.address("emit")), ("EVENTS_REG_ADDR", self.address("reg"))];
-        command.args(arguments).envs(at).env_remove("EVENTS_LOG");
+        command.args(arguments).envs(at).env("EVENTS_CONFIG_DIR", self.0.path().join("keys")).env_remove("EVENTS_LOG");
         command
     }
 
@@ -250,6 +250,23 @@ fn the_demonstration_shows_what_it_says() {
     assert_eq!((figure("emitted"), figure("delivered"), figure("lost")), (Some("96"), Some("192"), Some("0")));
 }
 
+#[test]
+fn the_bench_counts() {
+    let place = Place::new();
+    for mode in ["throughput", "latency"] {
+        let load = ["--publishers", "2", "--subscribers", "2", "--types", "3", "--events", "300", "--size", "100"];
+        let (code, out, error) = place.run(&[&["bench", "--json", "--mode", mode][..], &load].concat());
+        assert_eq!(code, Some(0), "{error}");
+        let found: Value = serde_json::from_str(&out).expect("JSON");
+        let figures = (&found["emitted"], &found["delivered"], &found["lost"]);
+        assert_eq!(figures, (&json!(600), &json!(1200), &json!(0)));
+        assert!(found["events_per_s"].as_f64() > Some(0.0) && found["mb_per_s"].as_f64() > Some(0.0));
+        for key in ["p50", "p99", "p999"] {
+            assert!(found["latency_us"][key].as_f64() > Some(0.0), "{out}");
+        }
+    }
+}
+
 /// What is said on wrong usage, and the help: `EVENTS_UPDATE_GOLDENS=1 cargo test -p events-cli` writes it anew.
 #[test]
 fn wrong_usage_is_explained() {
@@ -264,6 +281,8 @@ fn wrong_usage_is_explained() {
         ("help-server", 0, &["server", "--help"]),
         ("help-listen", 0, &["listen", "--help"]),
         ("help-emit", 0, &["emit", "--help"]),
+        ("help-bench", 0, &["bench", "--help"]),
+        ("wrong-size", 2, &["bench", "--size", "7"]),
         ("no-command", 2, &[]),
         ("unknown-event", 2, &["emit", "CLIENT_UDI", "uid=a"]),
         ("unknown-event-far-off", 2, &["listen", "NOTHING_LIKE_IT"]),
@@ -276,7 +295,7 @@ fn wrong_usage_is_explained() {
         ("wrong-seconds", 2, &["listen", "--timeout", "soon"]),
         ("wrong-catalog", 1, &["listen", "--catalog", mistakes]),
         ("wrong-address", 1, &["server", "--emit-addr", "udp://x", "--reg-addr", "udp://y"]),
-        ("plain-tcp", 1, &["server", "--emit-addr", "tcp://0.0.0.0:9000", "--reg-addr", "tcp://0.0.0.0:9001"]),
+        ("wrong-port", 1, &["server", "--emit-addr", "tcp://127.0.0.1:port", "--reg-addr", "tcp://127.0.0.1:9001"]),
     ] {
         let (ended, out, error) = place.run(arguments);
         assert_eq!(ended, Some(code), "{name}: {out}{error}");

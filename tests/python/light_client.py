@@ -16,8 +16,20 @@ import time
 
 import msgpack
 import zmq
+from zmq.auth import load_certificate
 
 LIMIT_MS = 20_000
+PAST = 8
+
+
+def protect(socket, address):
+    """Over tcp the mechanism is CURVE, with the keys of this user (section 1)."""
+    if not address.startswith("tcp://"):
+        return
+    home = os.environ.get("XDG_CONFIG_HOME", os.path.expanduser("~/.config"))
+    folder = os.environ.get("EVENTS_CONFIG_DIR", os.path.join(home, "events"))
+    socket.curve_publickey, socket.curve_secretkey = load_certificate(os.path.join(folder, "client.key_secret"))
+    socket.curve_serverkey, _ = load_certificate(os.path.join(folder, "server.key"))
 
 
 def fingerprint(shape):
@@ -49,6 +61,7 @@ class Listener:
     def __init__(self, address):
         self.socket = zmq.Context.instance().socket(zmq.SUB)
         self.socket.sndhwm = 0
+        protect(self.socket, address)
         self.socket.connect(address)
         self.client = int.from_bytes(os.urandom(8), "big") or 1
         self.number = 0
@@ -93,6 +106,7 @@ class Listener:
 def push(address):
     socket = zmq.Context.instance().socket(zmq.PUSH)
     socket.linger = LIMIT_MS
+    protect(socket, address)
     socket.connect(address)
     return socket
 
@@ -114,6 +128,9 @@ def listen(address, name, count):
         left -= 1
     while left > 0:
         found_name, header, found = records(listener.receive())
+        # Told again for those who were registered with an earlier server.
+        if header[1] & PAST:
+            continue
         for record in found:
             tell(found_name, header, record, False)
             left -= 1

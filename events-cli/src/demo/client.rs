@@ -1,7 +1,5 @@
 //! Inside the processes of the demonstration: does what the director says, until it says nothing more.
 
-use std::io::Write;
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
@@ -18,11 +16,10 @@ use super::{EVENT_1, EVENT_2};
 use crate::Result;
 use crate::args::{PartArguments, Role};
 use crate::catalog::Known;
+use crate::processes::{orders, say, say_failed};
 
 /// Between two events: each travels alone, as events mostly do, and its time is its own.
 const PAUSE: Duration = Duration::from_micros(400);
-/// How long a process may go on after the demonstration.
-const GRACE: Duration = Duration::from_secs(3);
 /// How long the server may take for its word.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -46,34 +43,11 @@ pub(super) fn run(arguments: &PartArguments) -> Result {
             for line in orders() {
                 let order = serde_json::from_str(&line)?;
                 if let Err(error) = part.follow(order) {
-                    say(&Answer::Failed(format!("{error:#}")));
+                    say_failed(&error);
                 }
             }
             Ok(part.client.close(Duration::from_secs(2))?)
         }
-    }
-}
-
-/// The lines on stdin. It ends with the demonstration, however that ends; a process that is still busy then does
-/// not outlive it for long.
-fn orders() -> Receiver<String> {
-    let (tell, orders) = mpsc::channel();
-    thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(std::io::Result::ok) {
-            let _ = tell.send(line);
-        }
-        drop(tell);
-        thread::sleep(GRACE);
-        std::process::exit(1);
-    });
-    orders
-}
-
-/// Nobody listens any more only if the director is gone; then stdin ends as well, and with it this process.
-fn say(answer: &Answer) {
-    if let Ok(line) = serde_json::to_string(answer) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     }
 }
 
@@ -83,9 +57,9 @@ fn got<E: Serialize>(name: &str, event: &Received<E>) {
         Ok(payload) => {
             // An event without fields is a unit struct, and that is null in JSON.
             let payload = if payload.is_null() { json!({}) } else { payload };
-            say(&Answer::Got(Got { event: name.to_owned(), payload, microseconds }));
+            say(&Got { event: name.to_owned(), payload, microseconds });
         }
-        Err(error) => say(&Answer::Failed(format!("{name} cannot be shown: {error}"))),
+        Err(error) => say_failed(&anyhow::Error::new(error).context(format!("{name} cannot be shown"))),
     }
 }
 

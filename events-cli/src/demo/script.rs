@@ -22,7 +22,7 @@ pub(crate) enum Order {
 }
 
 /// What a process answers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// It has begun.
     Ready,
@@ -30,12 +30,8 @@ pub(crate) enum Answer {
     Registered,
     /// The server has the events.
     Emitted,
-    /// An event came.
-    Got(Got),
     /// So many were missed.
     Missed(u64),
-    /// It cannot go on.
-    Failed(String),
 }
 
 /// An event that came.

@@ -1,0 +1,120 @@
+//! `events bench`: how fast events travel between processes of this machine.
+//!
+//! ```text
+//!  publisher × P ─▶ server ─▶ subscriber × S      each a process of its own, over ipc
+//! ```
+//!
+//! Events are typed on both sides: what is measured is `emit` with its encoding, and the handler with its decoding.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use events_core::engine::Addresses;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::{BenchArguments, BenchPartArguments};
+use crate::processes::Part;
+use crate::{Result, signals};
+
+mod part;
+mod report;
+mod script;
+mod types;
+
+use report::Report;
+use script::{Answer, Counted, Emitted, Order};
+
+/// One of the processes.
+pub(crate) fn part(arguments: &BenchPartArguments) -> Result {
+    part::run(arguments)
+}
+
+pub(crate) fn run(arguments: &BenchArguments) -> Result {
+    let folder = tempfile::Builder::new().prefix("events-bench-").tempdir().context("no folder for the sockets")?;
+    let address = |file: &str| format!("ipc://{}", folder.path().join(file).display());
+    let at = Addresses { emit: address("emit"), reg: address("reg") };
+    let path = folder.path().to_owned();
+    signals::on_end(move || {
+        // The other processes end by themselves when nobody holds their stdin any more.
+        let _ = std::fs::remove_dir_all(&path);
+        std::process::exit(1);
+    })?;
+    let report = measure(arguments, &at)?;
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.text(arguments));
+    }
+    Ok(())
+}
+
+fn measure(arguments: &BenchArguments, at: &Addresses) -> anyhow::Result<Report> {
+    let until = Instant::now() + arguments.timeout;
+    let start = |name: String, role| Part::start(&name, &["bench-part", role], at, until);
+    let mut server = start("the server".to_owned(), "server")?;
+    ensure!(matches!(server.answer()?, Answer::Ready), "the server did not begin");
+    let all = |role, count: u32| -> anyhow::Result<Vec<Part>> {
+        (1..=count).map(|number| start(format!("{role} {number}"), role)).collect()
+    };
+    let mut subscribers = all("subscriber", arguments.subscribers)?;
+    let mut publishers = all("publisher", arguments.publishers)?;
+    for part in subscribers.iter_mut().chain(&mut publishers) {
+        ensure!(matches!(part.answer()?, Answer::Ready), "{} did not begin", part.name());
+    }
+
+    let expected = arguments.events * u64::from(arguments.publishers);
+    for subscriber in &mut subscribers {
+        subscriber.order(&Order::Register { types: arguments.types, expected })?;
+    }
+    for subscriber in &mut subscribers {
+        ensure!(matches!(subscriber.answer()?, Answer::Registered), "{} did not register", subscriber.name());
+    }
+    let emit =
+        Order::Emit { events: arguments.events, size: arguments.size, types: arguments.types, mode: arguments.mode };
+    for publisher in &mut publishers {
+        publisher.order(&emit)?;
+    }
+    let counted = count(&mut subscribers, expected)?;
+    let emitted = publishers.iter_mut().map(|publisher| match publisher.answer()? {
+        Answer::Emitted(emitted) => Ok(emitted),
+        other => anyhow::bail!("{} was not to say {other:?} now", publisher.name()),
+    });
+    let emitted: Vec<Emitted> = emitted.collect::<anyhow::Result<_>>()?;
+    // The server last: it waits for those who are connected.
+    publishers.into_iter().chain(subscribers).try_for_each(Part::end)?;
+    server.end()?;
+    Ok(Report::new(&emitted, counted, arguments.size))
+}
+
+/// Follows the subscribers until each has everything, or nothing comes any more.
+fn count(subscribers: &mut [Part], expected: u64) -> anyhow::Result<Vec<Counted>> {
+    // Hidden by itself where stderr is no terminal.
+    let bar = ProgressBar::new(expected * subscribers.len() as u64)
+        .with_style(ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} delivered, {per_sec}")?);
+    let mut counted = Vec::with_capacity(subscribers.len());
+    let mut before = 0;
+    for subscriber in subscribers {
+        loop {
+            match subscriber.answer()? {
+                Answer::Progress(received) => bar.set_position(before + received),
+                Answer::Counted(result) => {
+                    before += result.received;
+                    counted.push(result);
+                    break;
+                }
+                other => anyhow::bail!("{} was not to say {other:?} now", subscriber.name()),
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(counted)
+}
+
+/// Nanoseconds since 1970: a clock that all processes of this machine share.
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How long anything may take that is no measurement.
+const LIMIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,76 @@
+//! What the bench has found.
+
+use serde_json::{Value, json};
+
+use super::script::{Counted, Emitted};
+use crate::args::{BenchArguments, Mode};
+
+pub(super) struct Report {
+    emitted: u64,
+    delivered: u64,
+    lost: u64,
+    seconds: f64,
+    size: usize,
+    /// Nanoseconds, sorted.
+    took: Vec<u64>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+impl Report {
+    pub(super) fn new(emitted: &[Emitted], counted: Vec<Counted>, size: usize) -> Report {
+        let began = emitted.iter().map(|emitted| emitted.began).min().unwrap_or(0);
+        let ended = counted.iter().map(|counted| counted.ended).max().unwrap_or(0);
+        let sent: u64 = emitted.iter().map(|emitted| emitted.events).sum();
+        let delivered = counted.iter().map(|counted| counted.received).sum();
+        let lost = (sent * counted.len() as u64).saturating_sub(delivered);
+        let mut took: Vec<u64> = counted.into_iter().flat_map(|counted| counted.took).collect();
+        took.sort_unstable();
+        Report { emitted: sent, delivered, lost, seconds: ended.saturating_sub(began) as f64 / 1e9, size, took }
+    }
+
+    fn events_per_s(&self) -> f64 {
+        if self.seconds > 0.0 { self.delivered as f64 / self.seconds } else { 0.0 }
+    }
+
+    fn mb_per_s(&self) -> f64 {
+        self.events_per_s() * self.size as f64 / 1e6
+    }
+
+    /// In microseconds: so many per mille took at most this long.
+    fn latency(&self, per_mille: usize) -> f64 {
+        let index = (self.took.len() * per_mille / 1000).min(self.took.len().saturating_sub(1));
+        self.took.get(index).copied().unwrap_or_default() as f64 / 1e3
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "emitted": self.emitted,
+            "delivered": self.delivered,
+            "lost": self.lost,
+            "events_per_s": self.events_per_s(),
+            "mb_per_s": self.mb_per_s(),
+            "latency_us": { "p50": self.latency(500), "p99": self.latency(990), "p999": self.latency(999) },
+        })
+    }
+
+    pub(super) fn text(&self, arguments: &BenchArguments) -> String {
+        let BenchArguments { publishers, subscribers, types, size, mode, .. } = arguments;
+        let of = match mode {
+            Mode::Throughput => "under full load, from `emit` to the handler",
+            Mode::Latency => "of events by themselves, from `emit` to the handler",
+        };
+        format!(
+            "{publishers} publishers, {subscribers} subscribers, {types} types of {size} bytes\n\n\
+             emitted    {}\ndelivered  {}\nlost       {}\nevents/s   {:.0}\nMB/s       {:.1}\n\
+             latency    p50 {:.1} µs, p99 {:.1} µs, p99.9 {:.1} µs\n           {of}\n",
+            self.emitted,
+            self.delivered,
+            self.lost,
+            self.events_per_s(),
+            self.mb_per_s(),
+            self.latency(500),
+            self.latency(990),
+            self.latency(999),
+        )
+    }
+}
