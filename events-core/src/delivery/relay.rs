@@ -54,7 +54,10 @@ pub struct Relay {
 /// What is known of a connected client.
 #[derive(Debug)]
 struct Client {
+    /// The connection that came last.
     peer: Option<Peer>,
+    /// How many connections the server believes it has; never 0.
+    connections: u32,
     /// When it last showed that it lives and moves on.
     seen: Now,
     replay: Option<Replay>,
@@ -170,14 +173,20 @@ impl Relay {
         match (topic, subscription.on) {
             (Topic::Rx { client }, true) => {
                 // A new connection begins anew; what the old one wanted is of no use any more.
-                if self.clients.contains_key(&client) || self.clients.len() < self.limits.known {
-                    self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None, served: None });
+                let before = self.clients.get(&client).map_or(0, |entry| entry.connections);
+                if before > 0 || self.clients.len() < self.limits.known {
+                    let (peer, connections) = (subscription.peer, before + 1);
+                    self.clients.insert(client, Client { peer, connections, seen: now, replay: None, served: None });
                 }
             }
             (Topic::Rx { client }, false) => {
-                // The end of an old connection may be noticed after the new one began.
-                if self.clients.get(&client).is_some_and(|entry| entry.peer == subscription.peer) {
-                    self.clients.remove(&client);
+                // The end of an old connection may be noticed after the new one began, and not every
+                // engine can tell which of them ended.
+                if let Some(entry) = self.clients.get_mut(&client) {
+                    entry.connections -= 1;
+                    if entry.connections == 0 {
+                        self.clients.remove(&client);
+                    }
                 }
             }
             (Topic::Sync { client, number, about }, true) => {
