@@ -23,7 +23,8 @@ fn any_text_can_be_emitted_and_any_owned_text_received() {
     let bytes = put(ClientUid { uid: "abc" });
     let owned = ClientUid { uid: String::from("abc") };
     assert_eq!(put(&owned), bytes);
-    assert_eq!(put(&&owned), bytes);
+    let borrowed = &owned;
+    assert_eq!(put(&borrowed), bytes);
     assert_eq!(put(ClientUid { uid: Cow::Borrowed("abc") }), bytes);
     assert_eq!(put(ClientUid { uid: Arc::<str>::from("abc") }), bytes);
     assert_eq!(put(ClientUid { uid: &String::from("abc") }), bytes);

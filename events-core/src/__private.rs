@@ -6,7 +6,7 @@
 pub mod bytes;
 mod codec;
 
-pub use codec::{AsBlob, AsField, AsSerde, AsText, Codec, Decode, Fields};
+pub use codec::{AsBlob, AsField, AsSerde, AsText, Codec, Decode, Fields, Puts};
 
 pub use crate::event::{Catalog, Event, EventInfo, FieldInfo, PutError, Receive};
 pub use crate::field::Field;
@@ -36,6 +36,19 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<secret>")
     }
+}
+
+/// What `derive(Debug)` does, with what stands in the place of secrets.
+pub fn debug_struct(
+    f: &mut std::fmt::Formatter<'_>,
+    name: &str,
+    fields: &[(&str, &dyn std::fmt::Debug)],
+) -> std::fmt::Result {
+    let mut shown = f.debug_struct(name);
+    for (name, value) in fields {
+        shown.field(name, value);
+    }
+    shown.finish()
 }
 
 /// The error of an enum that has no variant for unknown names.

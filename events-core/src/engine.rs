@@ -178,7 +178,8 @@ pub trait Hub: Send {
     fn collect(&mut self) -> Result<Option<Frame>, EngineError>;
 
     /// The next change of subscriptions, if there is one. Subscriptions of one connection come in
-    /// the order in which they were made; each is told, also when another client had the same before.
+    /// the order in which they were made; each is told, made or taken back, whoever else has the same. A
+    /// connection that ends takes all of its own back.
     ///
     /// # Errors
     /// [`EngineError`] if the hub is closed for good.

@@ -50,9 +50,7 @@ pub(super) fn expand(derive: &DeriveInput, mistakes: &mut Mistakes) -> Option<To
 
             #[inline]
             fn put(&self, __out: &mut ::std::vec::Vec<u8>) -> ::std::result::Result<(), __p::PutError> {
-                __p::writer::put_array(__out, #count)?;
-                #(#puts)*
-                ::std::result::Result::Ok(())
+                __p::Puts::new(__out, #count) #(#puts)* .finish()
             }
         }
 

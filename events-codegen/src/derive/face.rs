@@ -27,10 +27,14 @@ fn debug(ident: &Ident, fields: &[Field], parameters: &[Parameter]) -> TokenStre
     let name = ident.to_string();
     let shown = fields.iter().map(|field| {
         let (ident, wire) = (&field.ident, &field.wire);
-        if field.secret { quote!(.field(#wire, &__p::Secret)) } else { quote!(.field(#wire, &self.#ident)) }
+        if field.secret { quote!((#wire, &__p::Secret)) } else { quote!((#wire, &self.#ident)) }
     });
-    let body =
-        if fields.is_empty() { quote!(f.write_str(#name)) } else { quote!(f.debug_struct(#name) #(#shown)* .finish()) };
+    // One call, because a chain of them is what takes the compiler long.
+    let body = if fields.is_empty() {
+        quote!(f.write_str(#name))
+    } else {
+        quote!(__p::debug_struct(f, #name, &[#(#shown),*]))
+    };
     quote! {
         #[automatically_derived]
         impl<#(#parameters: ::std::fmt::Debug),*> ::std::fmt::Debug for #ident<#(#parameters),*> {

@@ -83,9 +83,7 @@ fn structure(derive: &DeriveInput, container: &Container, fields: &Fields, mista
             const SHAPE: &'static __p::Shape = &__p::Shape::Struct(&[#(#infos),*]);
 
             fn put(&self, __out: &mut ::std::vec::Vec<u8>) -> ::std::result::Result<(), __p::PutError> {
-                __p::writer::put_array(__out, #count)?;
-                #(#puts)*
-                ::std::result::Result::Ok(())
+                __p::Puts::new(__out, #count) #(#puts)* .finish()
             }
 
             fn take(__input: &mut __p::Reader<'_>) -> ::std::result::Result<Self, __p::TakeError> {
@@ -111,7 +109,7 @@ fn newtype(derive: &DeriveInput, field: &syn::Field, mistakes: &mut Mistakes) ->
     let (impls, types, bounds) = generics.split_for_impl();
     let codec = attributes.encoding.unwrap_or(Codec::Field);
     let shape = input::shape(codec, ty);
-    let codec = codec.tokens();
+    let codec = codec.tokens(ty.span());
     quote! {
         #[automatically_derived]
         impl #impls __p::Field for #ident #types #bounds {

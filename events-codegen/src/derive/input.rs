@@ -1,7 +1,7 @@
 //! What a struct with a derive says about its fields.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Type};
 
@@ -39,12 +39,13 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    pub(super) fn tokens(self) -> TokenStream {
+    /// The type in `__p` that says so, at the field's type: a type that is no field is told there.
+    pub(super) fn tokens(self, span: Span) -> TokenStream {
         match self {
-            Codec::Field => quote!(__p::AsField),
-            Codec::Text => quote!(__p::AsText),
-            Codec::Blob => quote!(__p::AsBlob),
-            Codec::Serde => quote!(__p::AsSerde),
+            Codec::Field => quote_spanned!(span=> __p::AsField),
+            Codec::Text => quote_spanned!(span=> __p::AsText),
+            Codec::Blob => quote_spanned!(span=> __p::AsBlob),
+            Codec::Serde => quote_spanned!(span=> __p::AsSerde),
         }
     }
 }
@@ -84,12 +85,12 @@ impl Field {
     }
 
     pub(super) fn put(&self) -> TokenStream {
-        let (ident, ty, codec) = (&self.ident, &self.ty, self.codec.tokens());
-        quote!(<#codec as __p::Codec<#ty>>::put(&self.#ident, __out)?;)
+        let (ident, ty, codec) = (&self.ident, &self.ty, self.codec.tokens(self.ty.span()));
+        quote!(.field::<#codec, #ty>(&self.#ident))
     }
 
     pub(super) fn take(&self) -> TokenStream {
-        let (ident, ty, wire, codec) = (&self.ident, &self.ty, &self.wire, self.codec.tokens());
+        let (ident, ty, wire, codec) = (&self.ident, &self.ty, &self.wire, self.codec.tokens(self.ty.span()));
         match &self.default {
             None => quote!(#ident: __fields.take::<#codec, #ty>(#wire)?,),
             Some(default) => quote!(#ident: __fields.take_or::<#codec, #ty>(#wire, || #default)?,),

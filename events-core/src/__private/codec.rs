@@ -106,6 +106,38 @@ impl<T: Serialize + DeserializeOwned> Decode<T> for AsSerde {
     }
 }
 
+/// Puts the fields of one array, in a chain without `?`: each `?` in generated code takes the compiler
+/// longer than the field itself.
+pub struct Puts<'o> {
+    out: &'o mut Vec<u8>,
+    done: Result<(), PutError>,
+}
+
+impl<'o> Puts<'o> {
+    /// Begins an array of `count` fields.
+    #[inline]
+    pub fn new(out: &'o mut Vec<u8>, count: usize) -> Self {
+        let done = writer::put_array(out, count);
+        Puts { out, done }
+    }
+
+    /// Puts the next field, unless one before it failed.
+    #[inline]
+    #[must_use]
+    pub fn field<C: Codec<T>, T>(mut self, value: &T) -> Self {
+        if self.done.is_ok() {
+            self.done = C::put(value, self.out);
+        }
+        self
+    }
+
+    /// Whether all went well.
+    #[inline]
+    pub fn finish(self) -> Result<(), PutError> {
+        self.done
+    }
+}
+
 /// Takes the fields of one array, tolerant of their number.
 pub struct Fields<'r, 'a> {
     input: &'r mut Reader<'a>,

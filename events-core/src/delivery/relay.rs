@@ -54,7 +54,10 @@ pub struct Relay {
 /// What is known of a connected client.
 #[derive(Debug)]
 struct Client {
+    /// The connection that came last.
     peer: Option<Peer>,
+    /// How many connections the server believes it has; never 0.
+    connections: u32,
     /// When it last showed that it lives and moves on.
     seen: Now,
     replay: Option<Replay>,
@@ -168,17 +171,23 @@ impl Relay {
     fn subscribed(&mut self, subscription: Subscription, now: Now) {
         let Some(topic) = Topic::parse(&subscription.topic) else { return };
         match (topic, subscription.on) {
-            // A new connection begins anew; what the old one wanted is of no use any more.
-            (Topic::Rx { client }, true)
-                if self.clients.contains_key(&client) || self.clients.len() < self.limits.known =>
-            {
-                self.clients.insert(client, Client { peer: subscription.peer, seen: now, replay: None, served: None });
+            (Topic::Rx { client }, true) => {
+                // A new connection begins anew; what the old one wanted is of no use any more.
+                let before = self.clients.get(&client).map_or(0, |entry| entry.connections);
+                if before > 0 || self.clients.len() < self.limits.known {
+                    let (peer, connections) = (subscription.peer, before + 1);
+                    self.clients.insert(client, Client { peer, connections, seen: now, replay: None, served: None });
+                }
             }
-            // The end of an old connection may be noticed after the new one began.
-            (Topic::Rx { client }, false)
-                if self.clients.get(&client).is_some_and(|entry| entry.peer == subscription.peer) =>
-            {
-                self.clients.remove(&client);
+            (Topic::Rx { client }, false) => {
+                // The end of an old connection may be noticed after the new one began, and not every
+                // engine can tell which of them ended.
+                if let Some(entry) = self.clients.get_mut(&client) {
+                    entry.connections -= 1;
+                    if entry.connections == 0 {
+                        self.clients.remove(&client);
+                    }
+                }
             }
             (Topic::Sync { client, number, about }, true) => {
                 if let Some(entry) = self.clients.get_mut(&client) {

@@ -355,9 +355,11 @@ impl Serving {
     /// Takes one subscriber of `topic` away, and tells it if that was the last.
     fn take_back(&mut self, topic: &[u8], id: Id, peer: Option<Peer>) {
         let Some(ids) = self.subscribers.get_mut(topic) else { return };
-        ids.remove(&id);
+        let had = ids.remove(&id);
         if ids.is_empty() {
             self.subscribers.remove(topic);
+        }
+        if had {
             self.changes.push_back(Subscription { on: false, topic: topic.to_vec(), peer });
         }
     }

@@ -57,7 +57,7 @@ impl ZmqHub {
             xpub.set_int(z::ZMQ_SNDHWM, QUEUE)?;
             xpub.set_int(z::ZMQ_LINGER, LINGER_MS)?;
             // Every subscription is told, also when another client has the same: a barrier would hang.
-            xpub.set_int(z::ZMQ_XPUB_VERBOSE, 1)?;
+            xpub.set_int(z::ZMQ_XPUB_VERBOSER, 1)?;
             xpub.set_int(z::ZMQ_XPUB_NODROP, 1)?;
             xpub.set_bytes(z::ZMQ_XPUB_WELCOME_MSG, welcome)?;
             for (socket, address) in [(&pull, &emit), (&xpub, &reg)] {

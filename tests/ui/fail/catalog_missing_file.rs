@@ -1,0 +1,3 @@
+events::catalog!("no/such/events.toml");
+
+fn main() {}

@@ -1,0 +1,3 @@
+events::catalog!("../syntax.toml");
+
+fn main() {}

@@ -1,0 +1,3 @@
+events::catalog!("../three_mistakes.toml");
+
+fn main() {}

@@ -1,0 +1,3 @@
+events::catalog!();
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[derive(events::Field)]
+struct Step;
+
+fn main() {}

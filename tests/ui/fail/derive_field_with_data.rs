@@ -1,0 +1,7 @@
+#[derive(events::Field)]
+enum Step {
+    Up(u64),
+    Down,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use std::net::IpAddr;
+
+#[derive(events::Event)]
+struct Moved {
+    to: IpAddr,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#[derive(events::Event)]
+enum Moved {
+    Up,
+}
+
+fn main() {
+    let _ = events::emit(Moved::Up);
+}

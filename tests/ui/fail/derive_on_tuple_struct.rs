@@ -1,0 +1,6 @@
+#[derive(events::Event)]
+struct Moved(u64);
+
+fn main() {
+    let _ = events::emit(Moved(5));
+}

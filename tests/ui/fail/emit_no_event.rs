@@ -1,0 +1,3 @@
+fn main() {
+    let _ = events::emit("CLIENT_UID");
+}

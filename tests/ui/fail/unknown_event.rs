@@ -1,0 +1,9 @@
+mod catalog {
+    events::catalog!("../events.toml");
+}
+
+use catalog::ClientUit;
+
+fn main() {
+    let _ = events::emit(ClientUit { uid: "abc" });
+}

@@ -1,0 +1,7 @@
+mod catalog {
+    events::catalog!("../events.toml");
+}
+
+fn main() {
+    let _ = events::emit(catalog::MailUnreadMessages { userid: "abc", number: "five" });
+}
