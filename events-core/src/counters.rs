@@ -56,7 +56,8 @@ impl Counters {
             Error::Foreign { .. } => &self.foreign,
             Error::SchemaMismatch { .. } => &self.mismatched,
             Error::HandlerPanicked { .. } => &self.panicked,
-            _ => &self.undecodable,
+            Error::Take { .. } | Error::Malformed => &self.undecodable,
+            _ => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! What can go wrong, and what was missed.
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Trouble};
 use crate::event::PutError;
 use crate::take::TakeError;
 use crate::shape::ShapeMismatch;
@@ -89,6 +89,9 @@ pub enum Error {
         /// How many.
         unacknowledged: u64,
     },
+    /// No connection to the server comes about, and not because nobody is there.
+    #[error("no connection to the server comes about")]
+    NoConnection(#[source] Trouble),
     /// The address has a scheme that no engine serves.
     #[error("`{address}` is no address of an engine of this build; allowed are {allowed}")]
     Scheme {

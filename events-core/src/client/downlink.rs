@@ -12,7 +12,7 @@ use super::{Command, Link, Shared, WhenSlow};
 use crate::control::Reached;
 use crate::delivery::Now;
 use crate::delivery::subscriber::{Action, Greeting, Step, Subscriber};
-use crate::engine::{Arrival, Downlink, EngineError};
+use crate::engine::{Arrival, Downlink, EngineError, Trouble};
 use crate::error::Connection;
 use crate::frame::{self, Content};
 
@@ -33,6 +33,8 @@ pub(super) struct Reader {
     full: Option<Full>,
     /// Between a greeting and the loss of that connection.
     connected: bool,
+    /// Why there is no connection, as it was told last.
+    trouble: Option<Trouble>,
     /// The client fell behind: frames are not queued until there is room for a replay.
     behind: bool,
 }
@@ -62,6 +64,7 @@ impl Reader {
             skipped: FxHashMap::default(),
             full: None,
             connected: false,
+            trouble: None,
             behind: false,
         }
     }
@@ -130,6 +133,13 @@ impl Reader {
         if Instant::now() >= self.next_tick {
             self.next_tick = Instant::now() + TICK;
             self.shared.outbox.tick();
+            let trouble = self.link.trouble();
+            if std::mem::replace(&mut self.trouble, trouble) != trouble
+                && let Some(trouble) = trouble
+            {
+                self.shared.link_changed(Link::Unreachable);
+                self.shared.inbox.push(Item::Trouble(trouble));
+            }
         }
     }
 

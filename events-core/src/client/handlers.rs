@@ -62,6 +62,7 @@ fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>
             }
         }
         Item::Sweep => dispatcher.sweep(),
+        Item::Trouble(trouble) => around.problem(Error::NoConnection(trouble)),
         Item::Connection(change) => around.connection(change),
         Item::Watch(Watch::Gap(handler)) => around.gap.push(handler),
         Item::Watch(Watch::Problem(handler)) => around.problem.push(handler),

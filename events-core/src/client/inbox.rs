@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::delivery::subscriber::Step;
 use crate::dispatch::Addition;
+use crate::engine::Trouble;
 use crate::error::{Connection, Lagged};
 use crate::lock;
 use crate::registration::Slot;
@@ -23,6 +24,8 @@ pub(crate) enum Item {
     },
     /// Handlers were unregistered.
     Sweep,
+    /// No connection comes about, for this reason.
+    Trouble(Trouble),
     /// The connection changed.
     Connection(Connection),
     /// A handler of gaps or changes comes.
