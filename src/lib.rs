@@ -24,52 +24,6 @@ pub use events_core::{
 };
 pub use events_macros::{Event, Field};
 
-pub use stand_in::{Error, Received, Registration, emit, register};
-
-/// Stands in for the client until it is merged: what the tests of messages need of it.
-mod stand_in {
-    use std::marker::PhantomData;
-
-    use crate::{Event, Receive};
-
-    /// Why something could not be done.
-    #[derive(Debug)]
-    pub struct Error;
-
-    /// An event that was received.
-    #[derive(Debug)]
-    pub struct Received<E>(E);
-
-    impl<E> std::ops::Deref for Received<E> {
-        type Target = E;
-
-        fn deref(&self) -> &E {
-            &self.0
-        }
-    }
-
-    /// A handler that is registered.
-    #[derive(Debug)]
-    pub struct Registration(PhantomData<()>);
-
-    /// Emits an event.
-    ///
-    /// # Errors
-    /// Never.
-    pub fn emit<E: Event>(event: E) -> Result<(), Error> {
-        event.put(&mut Vec::new()).map_err(|_| Error)
-    }
-
-    /// Registers a handler.
-    ///
-    /// # Errors
-    /// Never.
-    pub fn register<E: Receive>(handler: impl FnMut(&Received<E>) + Send + 'static) -> Result<Registration, Error> {
-        drop(handler);
-        Ok(Registration(PhantomData))
-    }
-}
-
 /// What generated code is made of. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
