@@ -213,8 +213,12 @@ pub fn raw_events_pass(bench: &Bench) {
     let (emitter, listener) = (bench.client(), bench.client());
     let log = Log::default();
     let (a, b) = (log.clone(), log.clone());
-    listener.register_raw(Some("SUITE"), move |e| a.push(("named", e.name.clone(), e.payload().payload.clone()))).expect("registered");
-    listener.register_raw(None, move |e| b.push(("any", e.name.clone(), e.payload().payload.clone()))).expect("registered");
+    listener
+        .register_raw(Some("SUITE"), move |e| a.push(("named", e.name.clone(), e.payload().payload.clone())))
+        .expect("registered");
+    listener
+        .register_raw(None, move |e| b.push(("any", e.name.clone(), e.payload().payload.clone())))
+        .expect("registered");
     emitter.emit(Pong(5)).expect("emitted");
     emitter.emit(Num(6)).expect("emitted");
     let mut all = log.wait_for(3);
