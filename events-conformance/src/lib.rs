@@ -1,3 +1,4 @@
 //! What every engine and the delivery must do.
 
 pub mod sim;
+pub mod suite;

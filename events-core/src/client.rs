@@ -404,7 +404,9 @@ enum Wait {
 /// What the downlink thread is asked to do.
 enum Command {
     Register { id: u64, interest: Interest },
-    Replace { old: u64, new: u64 },
+    /// A handler takes the place of another. Only the thread that activates registrations can tell
+    /// whether the old one is active at that moment.
+    Replace { old: Arc<Slot>, addition: Addition, interest: Interest },
     Unregister { id: u64 },
     AskShape(u64),
     Close,
@@ -584,12 +586,12 @@ impl Shared {
             }
         }
         drop(registry);
-        let replaced = old.as_ref().map(|old| old.id());
-        self.inbox.push(Item::Add { addition: addition(slot.clone()), replaces: old });
-        self.command(match replaced {
-            Some(old) => Command::Replace { old, new: id },
+        let interest = event.map_or(Interest::Any, |name| Interest::Event(name.to_owned()));
+        let addition = addition(slot.clone());
+        self.command(match old {
+            Some(old) => Command::Replace { old, addition, interest },
             None => {
-                let interest = event.map_or(Interest::Any, |name| Interest::Event(name.to_owned()));
+                self.inbox.push(Item::Add { addition, replaces: None });
                 Command::Register { id, interest }
             }
         });

@@ -442,12 +442,14 @@ impl Dispatcher {
         }
     }
 
-    /// A frame that was handed out before a handler became active is nothing that this handler misses.
+    /// Passes a frame by: that it is not handed out is no loss to anybody.
     fn had(&mut self, frame: &Frame) {
-        if let Ok(Content::Event(view)) = frame::parse(frame)
+        let Ok(Content::Event(view)) = frame::parse(frame) else { return };
+        if view.header.position != 0
+            && self.rank(view.name) != Rank::Nobody
             && let Some(entry) = self.entries.get_mut(view.name)
-            && let Some(expected) = entry.expected.get_mut(&view.header.publisher)
         {
+            let expected = entry.expected.entry(view.header.publisher).or_default();
             *expected = (*expected).max(view.header.sequence.saturating_add(view.count()));
         }
     }

@@ -69,21 +69,25 @@ impl Profile {
     }
 
     fn limits(&self) -> Limits {
-        let tight = !self.ample;
-        Limits {
-            frame: 1024,
-            largest_frame: 8192,
-            window: if tight { 2048 } else { 16 << 20 },
-            window_frames: if tight { 4 } else { 192 },
-            in_flight: 2048,
-            queue: 4096,
-            ack_every: 512,
-            ack_after: 300,
-            stall: 20_000,
-            retry: 5_000,
-            grace: 10_000,
-            known: 1_000,
-        }
+        if self.ample { roomy() } else { Limits { window: 2048, window_frames: 4, ..roomy() } }
+    }
+}
+
+/// Times that are short and windows that keep everything.
+pub(super) fn roomy() -> Limits {
+    Limits {
+        frame: 1024,
+        largest_frame: 8192,
+        window: 16 << 20,
+        window_frames: 192,
+        in_flight: 2048,
+        queue: 4096,
+        ack_every: 512,
+        ack_after: 300,
+        stall: 20_000,
+        retry: 5_000,
+        grace: 10_000,
+        known: 1_000,
     }
 }
 
@@ -196,7 +200,7 @@ fn slow_down(world: &mut World, profile: &Profile, chance: &mut Chance) {
 }
 
 /// No more faults: everything must come to rest within bounded time.
-fn heal(world: &mut World, chance: &mut Chance) -> Result<u64, String> {
+pub(super) fn heal(world: &mut World, chance: &mut Chance) -> Result<u64, String> {
     let began = world.now;
     let present: Vec<usize> = world.present().map(|(at, _)| at).collect();
     for &at in &present {

@@ -254,7 +254,16 @@ impl Reader {
         for command in self.shared.take_commands() {
             match command {
                 Command::Register { id, interest } => self.subscriber.register(id, interest, now, &mut self.actions),
-                Command::Replace { old, new } => self.subscriber.replace(old, new),
+                Command::Replace { old, addition, interest } => {
+                    let (before, id) = (old.id(), addition.slot.id());
+                    self.shared.inbox.push(Item::Add { addition, replaces: Some(old) });
+                    match self.subscriber.replace(before, id) {
+                        Some(true) => self.shared.stands(id),
+                        Some(false) => {}
+                        // It was taken back meanwhile.
+                        None => self.subscriber.register(id, interest, now, &mut self.actions),
+                    }
+                }
                 Command::Unregister { id } => self.subscriber.unregister(id, &mut self.actions),
                 Command::AskShape(fingerprint) => self.subscriber.ask_shape(fingerprint, now, &mut self.actions),
                 Command::Close => return Ok(false),

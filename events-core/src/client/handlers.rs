@@ -48,8 +48,10 @@ pub(super) fn run(shared: &Arc<Shared>) {
 
 fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>) {
     match item {
-        // While the mechanism is off, events pass by unseen.
-        Item::Step(Step::Frame(_) | Step::Replayed { .. }) if !around.shared.is_enabled() => {}
+        // While the mechanism is off, events pass by unseen, which is no loss.
+        Item::Step(Step::Frame(frame) | Step::Replayed { frame, .. }) if !around.shared.is_enabled() => {
+            dispatcher.step(Step::Had(frame), around);
+        }
         Item::Step(step) => dispatcher.step(step, around),
         Item::Add { addition, replaces } => {
             if let Some(old) = replaces {

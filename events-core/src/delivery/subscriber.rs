@@ -220,11 +220,12 @@ impl Subscriber {
         self.ask(now, actions);
     }
 
-    /// Registration `new` takes the place of `old`, active or not, in the middle of the stream.
-    pub fn replace(&mut self, old: u64, new: u64) {
-        for registration in self.registrations.iter_mut().filter(|registration| registration.id == old) {
-            registration.id = new;
-        }
+    /// Registration `new` takes the place of `old` in the middle of the stream. Returns whether it is
+    /// active; `None` if there is no `old`.
+    pub fn replace(&mut self, old: u64, new: u64) -> Option<bool> {
+        let registration = self.registrations.iter_mut().find(|registration| registration.id == old)?;
+        registration.id = new;
+        Some(registration.pending.is_none())
     }
 
     /// Removes a registration.

@@ -1,0 +1,120 @@
+//! What handlers may do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use events_core::error::Error;
+
+use super::bench::{Bench, Log, WATCHDOG, eventually};
+use super::payloads::{Num, NumX, Pong};
+
+/// A panic is caught, reported, and hurts no other handler and no later event.
+pub fn a_panic_harms_nobody(bench: &Bench) {
+    let _server = bench.server();
+    let client = bench.client();
+    let (log, problems) = (Log::default(), Log::default());
+    let (a, b) = (log.clone(), problems.clone());
+    client.on_problem(move |error| b.push(matches!(error, Error::HandlerPanicked { .. })));
+    client.register::<Num>(|e| assert!(e.0 != 1, "on purpose")).expect("registered");
+    client.register::<Num>(move |e| a.push(e.0)).expect("registered");
+    for number in 0..3 {
+        client.emit(Num(number)).expect("emitted");
+    }
+    assert_eq!(log.wait_for(3), [0, 1, 2]);
+    assert_eq!(problems.wait_for(1), [true]);
+    assert_eq!(client.stats().panicked, 1);
+}
+
+/// A handler may emit.
+pub fn emitting_inside_works(bench: &Bench) {
+    let _server = bench.server();
+    let (asks, answers) = (bench.client(), bench.client());
+    let log = Log::default();
+    let (inside, again) = (log.clone(), answers.clone());
+    asks.register::<Pong>(move |e| inside.push(e.0)).expect("registered");
+    answers.register::<Num>(move |e| again.emit(Pong(e.0)).expect("answered")).expect("registered");
+    for number in 0..500 {
+        asks.emit(Num(number)).expect("emitted");
+    }
+    assert!(log.wait_for(500).into_iter().eq(0..500));
+}
+
+/// A handler may register and unregister, others and itself.
+pub fn registering_inside_works(bench: &Bench) {
+    let _server = bench.server();
+    let client = bench.client();
+    let log = Log::default();
+    let (outer, inner, again) = (log.clone(), log.clone(), client.clone());
+    client
+        .on::<Num>()
+        .uid("outer")
+        .handle(move |e| {
+            outer.push(("outer", e.0));
+            let inner = inner.clone();
+            assert!(again.unregister_uid::<Num>("outer"));
+            let pending = again.register::<NumX>(move |e| inner.push(("inner", e.0))).expect("registered");
+            assert!(!pending.wait_active(WATCHDOG), "it would wait for itself");
+        })
+        .expect("registered");
+    client.emit(Num(1)).expect("emitted");
+    assert_eq!(log.wait_for(1), [("outer", 1)]);
+    // It becomes active by itself.
+    let number = AtomicU64::new(0);
+    eventually("the inner handler is called", || {
+        client.emit(NumX(number.fetch_add(1, Ordering::Relaxed))).expect("emitted");
+        log.now().iter().any(|(who, _)| *who == "inner")
+    });
+    client.emit(Num(2)).expect("emitted");
+    client.flush(WATCHDOG).expect("flushed");
+    assert_eq!(log.now().iter().filter(|(who, _)| *who == "outer").count(), 1);
+}
+
+/// A handler may wait for the server's word.
+pub fn flushing_inside_works(bench: &Bench) {
+    let _server = bench.server();
+    let client = bench.client();
+    let log = Log::default();
+    let (inside, again) = (log.clone(), client.clone());
+    client
+        .register::<Num>(move |e| {
+            again.emit(Pong(e.0)).expect("emitted");
+            inside.push(again.flush(WATCHDOG).is_ok());
+        })
+        .expect("registered");
+    for number in 0..20 {
+        client.emit(Num(number)).expect("emitted");
+    }
+    assert_eq!(log.wait_for(20), [true; 20]);
+}
+
+/// Two programs that answer each other, and one that answers itself, keep going.
+pub fn circles_turn(bench: &Bench) {
+    const ROUNDS: u64 = 3_000;
+    let _server = bench.server();
+    let (left, right) = (bench.client(), bench.client());
+    let (there, back) = (Arc::new(AtomicU64::new(0)), Log::default());
+    let (a, b, count, log) = (left.clone(), right.clone(), there.clone(), back.clone());
+    right
+        .register::<Num>(move |e| {
+            count.fetch_add(1, Ordering::Relaxed);
+            // An answer that finds no room is refused and not lost in silence.
+            let _ = b.emit(Pong(e.0));
+        })
+        .expect("registered");
+    left.register::<Pong>(move |e| {
+        if e.0 + 16 >= ROUNDS {
+            log.push(e.0);
+        }
+        if e.0 + 16 < ROUNDS {
+            let _ = a.emit(Num(e.0 + 16));
+        }
+    })
+    .expect("registered");
+    for number in 0..16 {
+        left.emit(Num(number)).expect("emitted");
+    }
+    let mut last = back.wait_for(16);
+    last.sort_unstable();
+    assert!(last.into_iter().eq(ROUNDS - 16..ROUNDS));
+    assert_eq!(there.load(Ordering::Relaxed), ROUNDS);
+}
