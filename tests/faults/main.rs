@@ -15,6 +15,7 @@ mod burst;
 mod ledger;
 mod process;
 mod roles;
+mod stalled;
 mod world;
 
 /// What the other processes do; nothing when the tests are run.
