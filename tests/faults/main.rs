@@ -12,6 +12,7 @@
 mod common;
 
 mod burst;
+mod killed;
 mod ledger;
 mod process;
 mod roles;
