@@ -46,7 +46,12 @@ impl Process {
 
     /// The next line that it prints.
     pub(crate) fn line(&self) -> String {
-        self.lines.recv_timeout(LIMIT).expect("a line in time")
+        self.line_within(LIMIT)
+    }
+
+    /// The next line that it prints, where that may take longer.
+    pub(crate) fn line_within(&self, limit: Duration) -> String {
+        self.lines.recv_timeout(limit).expect("a line in time")
     }
 
     /// The next line that it says on stderr.

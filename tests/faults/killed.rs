@@ -1,0 +1,113 @@
+//! The server ends again and again while publishers and subscribers live on.
+
+use crate::process::signal;
+use crate::world::{Player, Sums, World, print_row, size, wait_for};
+
+/// Waits until a server has handed out frames, and returns how many frames it has sent again.
+fn serves(server: &mut Player, frames: u64) -> u64 {
+    wait_for("the server hands out frames", || {
+        let [handed_out, _, _, replayed, _] = server.ask("figures");
+        (handed_out >= frames).then_some(replayed)
+    })
+}
+
+fn stop_all(publishers: &mut [Player]) -> Vec<(u64, u64)> {
+    publishers.iter_mut().for_each(|publisher| publisher.tell("stop"));
+    publishers
+        .iter_mut()
+        .map(|publisher| {
+            publisher.numbers::<3>();
+            let [id, emitted, _] = publisher.ask("flush");
+            (id, emitted)
+        })
+        .collect()
+}
+
+fn ends(row: &str, world: &World, times: u64, end: impl Fn(&World, Player, &mut [Player]) -> Player) {
+    let mut server = world.start("server");
+    let mut subscribers = world.start_all("subscriber", 3);
+    let mut publishers = world.start_all("publisher", 2);
+    publishers.iter_mut().for_each(|publisher| publisher.tell("start 20"));
+
+    let mut replayed = 0;
+    for _ in 0..times {
+        replayed += serves(&mut server, size(300, 1_000));
+        server = end(world, server, &mut subscribers);
+    }
+    replayed += serves(&mut server, size(300, 1_000));
+    let emitted = stop_all(&mut publishers);
+    let mut sums = Sums::default();
+    subscribers.iter_mut().for_each(|subscriber| sums.add(Sums::of(subscriber, &emitted)));
+    let total: u64 = emitted.iter().map(|(_, emitted)| emitted).sum();
+    print_row(row, total, replayed, sums, format!("{times} servers ended"));
+    assert_eq!((sums.missed, sums.received), (0, total * 3));
+}
+
+fn killed(world: &World, mut server: Player, _: &mut [Player]) -> Player {
+    server.kill();
+    world.start("server")
+}
+
+#[test]
+fn a_server_that_is_killed_20_times_loses_nothing() {
+    ends("SIGKILL of the server, ipc", &World::new(), 20, killed);
+}
+
+#[test]
+fn nor_over_tcp() {
+    ends("SIGKILL of the server, tcp with CURVE", &World::tcp(), size(5, 20), killed);
+}
+
+/// One subscriber comes back when the new server has handed out frames already, and gets them by a replay.
+#[test]
+fn nor_for_a_subscriber_that_comes_back_late() {
+    ends("SIGKILL of the server, one subscriber late", &World::new(), size(5, 20), |world, mut server, subscribers| {
+        let late = subscribers[0].pid();
+        signal(late, "STOP");
+        server.kill();
+        let mut server = world.start("server");
+        serves(&mut server, 20);
+        signal(late, "CONT");
+        server
+    });
+}
+
+fn left(world: &World, mut server: Player, _: &mut [Player]) -> Player {
+    signal(server.pid(), "TERM");
+    while server.answer() != "left" {}
+    server.end();
+    world.start("server")
+}
+
+#[test]
+fn a_server_that_leaves_loses_nothing() {
+    ends("SIGTERM of the server", &World::new(), size(5, 20), left);
+}
+
+/// What was handed out before the server left is not handed out again.
+#[test]
+fn what_a_server_handed_out_before_it_left_is_not_replayed() {
+    let world = World::new();
+    let mut server = world.start("server");
+    let mut subscribers = world.start_all("subscriber", 3);
+    let mut publisher = world.start("publisher");
+    let mut replayed = 0;
+    let mut emitted = Vec::new();
+    for _ in 0..5 {
+        publisher.ask::<3>("emit 10000 20");
+        let [id, count, _] = publisher.ask("flush");
+        emitted = vec![(id, count)];
+        server = left(&world, server, &mut subscribers);
+        wait_for("everybody is back", || {
+            let [_, _, replays, now, clients] = server.ask("figures");
+            (replays >= 3 && clients >= 4).then(|| replayed += now)
+        });
+    }
+    let mut sums = Sums::default();
+    subscribers.iter_mut().for_each(|subscriber| sums.add(Sums::of(subscriber, &emitted)));
+    let [_, _, _, now, _] = server.ask("figures");
+    replayed += now;
+    let total = emitted[0].1;
+    print_row("SIGTERM between bursts", total, replayed, sums, "5 servers ended");
+    assert_eq!((sums.received, replayed), (total * 3, 0));
+}
