@@ -7,8 +7,8 @@ extern crate self as events;
 pub mod catalog;
 
 pub use events_core::{
-    Blob, Catalog, Event, EventInfo, Field, FieldInfo, OwnedBlob, OwnedText, PutError, Reader, Receive, Shape,
-    ShapeMismatch, TakeError, TakeErrorKind, Text, Timestamp, Uuid,
+    Blob, Catalog, Event, EventInfo, Field, FieldInfo, OwnedBlob, OwnedText, PutError, PutErrorKind, Reader, Receive,
+    Shape, ShapeMismatch, TakeError, TakeErrorKind, Text, Timestamp, Uuid,
 };
 pub use events_macros::{Event, Field};
 
