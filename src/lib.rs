@@ -19,8 +19,8 @@ pub use global::{
 };
 
 pub use events_core::{
-    Blob, Catalog, Event, EventInfo, Field, FieldInfo, OwnedBlob, OwnedText, PutError, Reader, Receive, Shape,
-    ShapeMismatch, TakeError, TakeErrorKind, Text, Timestamp, Uuid,
+    Blob, Catalog, Event, EventInfo, Field, FieldInfo, OwnedBlob, OwnedText, PutError, PutErrorKind, Reader, Receive,
+    Shape, ShapeMismatch, TakeError, TakeErrorKind, Text, Timestamp, Uuid,
 };
 pub use events_macros::{Event, Field};
 

@@ -1,6 +1,7 @@
 //! What a catalog becomes: `tests/golden/NAME.rs` is made from `tests/NAME.toml` of the root package.
 //!
 //! The sources change only when asked: `EVENTS_UPDATE_GOLDENS=1 cargo test -p events-codegen`.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;

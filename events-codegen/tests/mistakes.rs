@@ -1,6 +1,7 @@
 //! Every mistake of a catalog, with its place: `tests/mistakes/NAME.toml` says `NAME.txt`.
 //!
 //! The texts change only when asked: `EVENTS_UPDATE_GOLDENS=1 cargo test -p events-codegen`.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,8 +6,6 @@
 //!  the whole file ─▶ enum AnyEvent                 ─ Catalog ▶ take by name
 //! ```
 
-use std::borrow::Cow;
-
 use crate::reader::Reader;
 use crate::shape::{self, Shape, ShapeMismatch};
 use crate::take::TakeError;
@@ -188,9 +186,16 @@ impl FieldInfo {
 }
 
 /// Why a payload cannot be written.
+///
+/// One pointer wide, so that the way without errors stays quick.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PutError(Box<PutErrorKind>);
+
+/// What is wrong with a payload that cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PutError {
+pub enum PutErrorKind {
     /// MessagePack has 32 bits for a length.
     #[error("{what} of {length} is too long: MessagePack ends at {}", u32::MAX)]
     TooLong {
@@ -203,6 +208,21 @@ pub enum PutError {
     #[error("a field marked `#[event(serde)]` cannot be written: {why}")]
     Serde {
         /// What it said.
-        why: Cow<'static, str>,
+        why: String,
     },
+}
+
+impl PutError {
+    /// What is wrong.
+    #[must_use]
+    pub fn kind(&self) -> &PutErrorKind {
+        &self.0
+    }
+}
+
+impl From<PutErrorKind> for PutError {
+    #[cold]
+    fn from(kind: PutErrorKind) -> PutError {
+        PutError(Box::new(kind))
+    }
 }

@@ -30,7 +30,7 @@ pub mod writer;
 #[doc(hidden)]
 pub mod __private;
 
-pub use event::{Catalog, Event, EventInfo, FieldInfo, PutError, Receive};
+pub use event::{Catalog, Event, EventInfo, FieldInfo, PutError, PutErrorKind, Receive};
 pub use field::Field;
 pub use reader::Reader;
 pub use shape::{Shape, ShapeMismatch};

@@ -5,7 +5,7 @@
 
 use rmp::Marker;
 
-use crate::event::PutError;
+use crate::event::{PutError, PutErrorKind};
 
 /// Appends nil.
 #[inline]
@@ -72,7 +72,7 @@ pub fn put_f64(out: &mut Vec<u8>, value: f64) {
 /// Appends a string.
 ///
 /// # Errors
-/// [`PutError::TooLong`] beyond 32 bits of length.
+/// [`PutErrorKind::TooLong`] beyond 32 bits of length.
 #[inline]
 pub fn put_str(out: &mut Vec<u8>, value: &str) -> Result<(), PutError> {
     let length = value.len();
@@ -92,7 +92,7 @@ pub fn put_str(out: &mut Vec<u8>, value: &str) -> Result<(), PutError> {
 /// Appends bytes, always as MessagePack bin.
 ///
 /// # Errors
-/// [`PutError::TooLong`] beyond 32 bits of length.
+/// [`PutErrorKind::TooLong`] beyond 32 bits of length.
 #[inline]
 pub fn put_bin(out: &mut Vec<u8>, value: &[u8]) -> Result<(), PutError> {
     if let Ok(short) = u8::try_from(value.len()) {
@@ -107,7 +107,7 @@ pub fn put_bin(out: &mut Vec<u8>, value: &[u8]) -> Result<(), PutError> {
 /// Appends the header of an array of `length` items.
 ///
 /// # Errors
-/// [`PutError::TooLong`] beyond 32 bits of length.
+/// [`PutErrorKind::TooLong`] beyond 32 bits of length.
 #[inline]
 pub fn put_array(out: &mut Vec<u8>, length: usize) -> Result<(), PutError> {
     if length < 16 {
@@ -121,7 +121,7 @@ pub fn put_array(out: &mut Vec<u8>, length: usize) -> Result<(), PutError> {
 /// Appends the header of a map of `length` entries.
 ///
 /// # Errors
-/// [`PutError::TooLong`] beyond 32 bits of length.
+/// [`PutErrorKind::TooLong`] beyond 32 bits of length.
 #[inline]
 pub fn put_map(out: &mut Vec<u8>, length: usize) -> Result<(), PutError> {
     if length < 16 {
@@ -164,7 +164,7 @@ fn wide(
     } else if let Ok(length) = u32::try_from(length) {
         marked(out, marker32, length.to_be_bytes());
     } else {
-        return Err(PutError::TooLong { what, length });
+        return Err(PutErrorKind::TooLong { what, length }.into());
     }
     Ok(())
 }

@@ -1,11 +1,9 @@
 //! How a field is encoded: by its type, or by what its attribute says.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::event::PutError;
+use crate::event::{PutError, PutErrorKind};
 use crate::field::Field;
 use crate::reader::Reader;
 use crate::take::{TakeError, TakeErrorKind};
@@ -91,7 +89,7 @@ pub enum AsSerde {}
 
 impl<T: Serialize> Codec<T> for AsSerde {
     fn put(value: &T, out: &mut Vec<u8>) -> Result<(), PutError> {
-        rmp_serde::encode::write(out, value).map_err(|error| PutError::Serde { why: Cow::Owned(error.to_string()) })
+        rmp_serde::encode::write(out, value).map_err(|error| PutErrorKind::Serde { why: error.to_string() }.into())
     }
 }
 
