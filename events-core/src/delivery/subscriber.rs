@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use super::{Limits, Now};
 use crate::control::{self, About, Acked, Leaving, Reached, Replay, Resume, Synced, Topic};
 use crate::engine::Frame;
-use crate::frame::{self, Content};
+use crate::frame::{self, Content, flags};
 
 /// What the client must do, in this order.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ pub enum Step {
     },
     /// A frame that this client had before: it is not handed out again.
     Had(Frame),
+    /// A retained frame that the server has got back: for registrations that still wait for one.
+    Retained(Frame),
     /// A message of another protocol.
     Foreign(Frame),
     /// Bytes that are neither.
@@ -327,7 +329,9 @@ impl Subscriber {
         match frame::parse(&head) {
             Ok(Content::Event(view)) => {
                 let (publisher, position) = (view.header.publisher, view.header.position);
-                if self.state != State::Live {
+                if view.header.has(flags::TOLD_AGAIN) {
+                    actions.push_back(Action::Step(Step::Retained(head)));
+                } else if self.state != State::Live {
                     self.ignored += 1;
                 } else if position == 0 || self.advance(publisher, position, now) {
                     actions.push_back(Action::Step(Step::Frame(head)));
