@@ -31,6 +31,10 @@ pub(super) struct Reader {
     /// What was skipped and not told yet: publisher and event, next sequence.
     skipped: FxHashMap<(u64, String), u64>,
     full: Option<Full>,
+    /// When the server last heard that the handlers move on though there is no room. Not part of `full`:
+    /// each frame that is handled makes room for a moment, and the server sees only a queue that stays
+    /// full, since ZeroMQ opens it again when half of it is gone.
+    told: Instant,
     /// Between a greeting and the loss of that connection.
     connected: bool,
     /// Why there is no connection, as it was told last.
@@ -44,8 +48,6 @@ struct Full {
     progress: usize,
     /// When the handler thread last moved on.
     moved: Instant,
-    /// When the server last heard that it does.
-    told: Instant,
     warned: bool,
 }
 
@@ -63,6 +65,7 @@ impl Reader {
             next_tick: now + TICK,
             skipped: FxHashMap::default(),
             full: None,
+            told: now,
             connected: false,
             trouble: None,
             behind: false,
@@ -227,13 +230,13 @@ impl Reader {
         }
         self.shared.set_starving(true);
         let (progress, at) = (self.shared.inbox.progress(), Instant::now());
-        let full = self.full.get_or_insert(Full { progress, moved: at, told: at, warned: false });
+        let full = self.full.get_or_insert(Full { progress, moved: at, warned: false });
         if full.progress != progress {
             (full.progress, full.moved) = (progress, at);
         }
         let stall = Duration::from_micros(self.shared.options.limits.stall);
-        if at.duration_since(full.told) >= stall / 4 && at.duration_since(full.moved) < stall / 2 {
-            full.told = at;
+        if at.duration_since(self.told) >= stall / 4 && at.duration_since(full.moved) < stall / 2 {
+            self.told = at;
             self.subscriber.alive(&mut self.actions);
         }
         if at.duration_since(full.moved) >= stall / 4 && !full.warned {
