@@ -174,9 +174,10 @@ impl Reader {
     }
 
     fn step(&mut self, step: Step) {
-        if let Step::Activate { registration, .. } = &step {
-            self.shared.stands(*registration);
-        }
+        let active = match &step {
+            Step::Activate { registration, .. } => Some(*registration),
+            _ => None,
+        };
         if let Step::Frame(frame) | Step::Replayed { frame, .. } = &step
             && self.shared.options.when_slow == WhenSlow::Skip
             && self.shared.inbox.bytes() >= self.shared.inbox_limit()
@@ -189,6 +190,11 @@ impl Reader {
         }
         self.tell_skipped();
         self.shared.inbox.push(Item::Step(step));
+        // Not before: whoever is told now may replace the handler, and the new one takes over what the
+        // old one is by then.
+        if let Some(registration) = active {
+            self.shared.stands(registration);
+        }
     }
 
     /// Queues what was skipped, so that it is counted in its place.
@@ -253,7 +259,11 @@ impl Reader {
         let now = self.now();
         for command in self.shared.take_commands() {
             match command {
-                Command::Register { id, interest } => self.subscriber.register(id, interest, now, &mut self.actions),
+                Command::Register { addition, interest } => {
+                    let id = addition.slot.id();
+                    self.shared.inbox.push(Item::Add { addition, replaces: None });
+                    self.subscriber.register(id, interest, now, &mut self.actions);
+                }
                 Command::Replace { old, addition, interest } => {
                     let (before, id) = (old.id(), addition.slot.id());
                     self.shared.inbox.push(Item::Add { addition, replaces: Some(old) });
