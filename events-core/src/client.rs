@@ -403,11 +403,20 @@ enum Wait {
 
 /// What the downlink thread is asked to do.
 enum Command {
-    Register { addition: Addition, interest: Interest },
+    Register {
+        addition: Addition,
+        interest: Interest,
+    },
     /// A handler takes the place of another. Only the thread that activates registrations can tell
     /// whether the old one is active at that moment.
-    Replace { old: Arc<Slot>, addition: Addition, interest: Interest },
-    Unregister { id: u64 },
+    Replace {
+        old: Arc<Slot>,
+        addition: Addition,
+        interest: Interest,
+    },
+    Unregister {
+        id: u64,
+    },
     AskShape(u64),
     Close,
 }

@@ -69,6 +69,7 @@ impl Dispatcher {
             Step::Frame(frame) => self.frame(&frame, Tells::Frame, around),
             Step::Replayed { frame, base } => self.frame(&frame, Tells::From(base), around),
             Step::Had(frame) => self.had(&frame),
+            Step::Retained(frame) => self.recovered(&frame, around),
             Step::Foreign(frame) => {
                 if let Ok(Content::Foreign { name }) = frame::parse(&frame) {
                     around.problem(Error::Foreign { event: name.to_owned() });
@@ -124,14 +125,28 @@ impl Dispatcher {
             }
         }
         slot.activate();
-        let Some(frame) = retained else { return };
-        if let Ok(Content::Event(view)) = frame::parse(frame)
-            && let Some((number, Ok(record))) = view.records().enumerate().last()
-        {
+        if let Some(Ok(Content::Event(view))) = retained.map(|frame| frame::parse(frame)) {
+            self.retained(&view, registration, around);
+        }
+    }
+
+    /// The server had lost a retained frame and has it back: those that came in between get it now.
+    fn recovered(&mut self, frame: &Frame, around: &mut dyn Around) {
+        let Ok(Content::Event(view)) = frame::parse(frame) else { return };
+        let waits = |slot: &&Arc<Slot>| slot.event() == Some(view.name) && slot.waits_for_first();
+        let waiting: Vec<u64> = self.slots.values().filter(waits).map(|slot| slot.id()).collect();
+        for registration in waiting {
+            self.retained(&view, registration, around);
+        }
+    }
+
+    /// Hands the last record of a retained frame to one registration.
+    fn retained(&mut self, view: &View<'_>, registration: u64, around: &mut dyn Around) {
+        if let Some((number, Ok(record))) = view.records().enumerate().last() {
             let last = View {
                 header: Header { sequence: view.header.sequence + number as u64, ..view.header },
                 records: record,
-                ..view
+                ..*view
             };
             self.records(&last, Some(registration), around);
         }

@@ -94,6 +94,11 @@ impl Slot {
         self.veteran.load(Ordering::Relaxed)
     }
 
+    /// Whether it became active under the present server and has not been called.
+    pub(crate) fn waits_for_first(&self) -> bool {
+        self.is_active() && !self.is_veteran() && !self.called.load(Ordering::Acquire)
+    }
+
     /// Returns whether it was not cancelled before.
     pub(crate) fn cancel(&self) -> bool {
         self.state.swap(CANCELLED, Ordering::AcqRel) != CANCELLED
@@ -104,8 +109,9 @@ impl Slot {
         if !self.is_active() {
             return false;
         }
+        let called = self.called.swap(true, Ordering::AcqRel);
         if self.once {
-            if self.called.swap(true, Ordering::AcqRel) {
+            if called {
                 return false;
             }
             if let Some(client) = self.client.upgrade() {

@@ -54,6 +54,11 @@ impl Process {
         self.lines.recv_timeout(limit).expect("a line in time")
     }
 
+    /// A line that it has printed and nobody has read, if there is one.
+    pub(crate) fn heard(&self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
     /// The next line that it says on stderr.
     pub(crate) fn error(&self) -> String {
         self.errors.as_ref().expect("its stderr").recv_timeout(LIMIT).expect("a line in time")

@@ -1,7 +1,7 @@
 //! The server ends again and again while publishers and subscribers live on.
 
 use crate::process::signal;
-use crate::world::{Player, Sums, World, print_row, size, wait_for};
+use crate::world::{Player, Sums, World, print_row, size, stop_all, wait_for};
 
 /// Waits until a server has handed out frames, and returns how many frames it has sent again.
 fn serves(server: &mut Player, frames: u64) -> u64 {
@@ -9,18 +9,6 @@ fn serves(server: &mut Player, frames: u64) -> u64 {
         let [handed_out, _, _, replayed, _] = server.ask("figures");
         (handed_out >= frames).then_some(replayed)
     })
-}
-
-fn stop_all(publishers: &mut [Player]) -> Vec<(u64, u64)> {
-    publishers.iter_mut().for_each(|publisher| publisher.tell("stop"));
-    publishers
-        .iter_mut()
-        .map(|publisher| {
-            publisher.numbers::<3>();
-            let [id, emitted, _] = publisher.ask("flush");
-            (id, emitted)
-        })
-        .collect()
 }
 
 fn ends(row: &str, world: &World, times: u64, end: impl Fn(&World, Player, &mut [Player]) -> Player) {

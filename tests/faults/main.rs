@@ -12,11 +12,16 @@
 mod common;
 
 mod burst;
+mod circles;
+mod exits;
+mod handlers;
 mod killed;
 mod ledger;
+mod many;
 mod process;
 mod roles;
 mod stalled;
+mod standby;
 mod world;
 
 /// What the other processes do; nothing when the tests are run.

@@ -20,13 +20,11 @@ pub(crate) fn most_resident(pid: u32) -> u64 {
 }
 
 /// The threads of a process.
-#[allow(dead_code)]
 pub(crate) fn threads(pid: u32) -> u64 {
     figure(pid, "Threads:")
 }
 
 /// The descriptors a process has open.
-#[allow(dead_code)]
 pub(crate) fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }

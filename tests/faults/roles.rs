@@ -13,8 +13,9 @@ use events::{Client, ClientOptions, Error, WhenSlow};
 use events_core::delivery::Limits;
 use events_core::engine::{self, Addresses};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Account, Ledger};
 use crate::world::{MARK, ROLE, patience};
+use crate::{circles, exits, handlers, many, standby};
 
 /// Plays what the environment says, as `ROLE ARGUMENT…`.
 pub(crate) fn play() {
@@ -22,6 +23,14 @@ pub(crate) fn play() {
     let words: Vec<&str> = role.split_whitespace().collect();
     match words[..] {
         ["server"] => server(),
+        ["standby"] => standby::role(),
+        ["exits", way, count] => exits::role(way, count),
+        ["echo", from, to] => circles::echo(from, to),
+        ["handler", kind] => handlers::role(kind),
+        ["herd", clients] => many::herd(clients),
+        ["crowd", clients, events, each] => many::crowd(clients, events, each),
+        ["visitors"] => many::visitors(),
+        ["feeder", to] => circles::feeder(to),
         ["publisher"] => publisher(),
         ["subscriber"] => subscriber(ClientOptions::default(), Duration::ZERO),
         ["slow", micros] => subscriber(ClientOptions::default(), Duration::from_micros(number(micros))),
@@ -178,31 +187,44 @@ impl Emitter {
 fn subscriber(options: ClientOptions, pause: Duration) {
     let client = connect(options);
     let ledger = Arc::new(Ledger::default());
-    let (came, comes) = mpsc::channel();
     listen(&client, &ledger, pause);
-    client.register::<KeymanagerKeyFound>(move |e| _ = came.send(e.publisher())).expect("a client");
+    let last = Last::of(&client);
     say("ready");
     for command in commands() {
-        let words: Vec<&str> = command.split_whitespace().collect();
-        match words[..] {
-            ["so", "far"] => say(&ledger.so_far().to_string()),
-            ["settle", ref emitted @ ..] => {
-                let emitted: Vec<(u64, u64)> = emitted
-                    .iter()
-                    .map(|pair| {
-                        pair.split_once(':').map(|(id, emitted)| (number(id), number(emitted))).expect("a pair")
-                    })
-                    .collect();
-                ledger.settle(&emitted);
-                // Behind all that is on its way, a repeated event included, comes what is emitted now.
-                client.emit(KeymanagerKeyFound { address: "last" }).expect("room");
-                while comes.recv_timeout(patience()).expect("the last event") != client.id() {}
-                for account in ledger.settle(&emitted) {
-                    say(&format!("{} {} {}", account.received, account.missed, account.repeated));
-                }
-            }
-            _ => panic!("a subscriber does not know `{command}`"),
+        match &*command {
+            "so far" => say(&ledger.so_far().to_string()),
+            question => settle(question, &client, &ledger, &last).iter().for_each(Account::say),
         }
+    }
+}
+
+/// An event of this client that comes back to it.
+pub(crate) struct Last(Receiver<u64>);
+
+impl Last {
+    pub(crate) fn of(client: &Client) -> Last {
+        let (came, comes) = mpsc::channel();
+        client.register::<KeymanagerKeyFound>(move |e| _ = came.send(e.publisher())).expect("a client");
+        Last(comes)
+    }
+}
+
+/// Answers `settle PUBLISHER:EMITTED…`: the accounts when everything is accounted for, and whatever was on
+/// its way besides has arrived.
+pub(crate) fn settle(question: &str, client: &Client, ledger: &Ledger, last: &Last) -> Vec<Account> {
+    let pairs = question.strip_prefix("settle").unwrap_or_else(|| panic!("a subscriber does not know `{question}`"));
+    let pair = |pair: &str| pair.split_once(':').map(|(id, emitted)| (number(id), number(emitted))).expect("a pair");
+    let emitted: Vec<(u64, u64)> = pairs.split_whitespace().map(pair).collect();
+    ledger.settle(&emitted);
+    // Behind all that is on its way, a repeated event included, comes what is emitted now.
+    client.emit(KeymanagerKeyFound { address: "last" }).expect("room");
+    while last.0.recv_timeout(patience()).expect("the last event") != client.id() {}
+    ledger.settle(&emitted)
+}
+
+impl Account {
+    pub(crate) fn say(&self) {
+        say(&format!("{} {} {}", self.received, self.missed, self.repeated));
     }
 }
 

@@ -4,32 +4,12 @@
 use std::time::Instant;
 
 use crate::process::{most_resident, resident, signal};
-use crate::world::{Player, Sums, World, print_row, size, wait_for};
-
-/// Waits until the subscriber has got so many more.
-fn moves_on(subscriber: &mut Player, more: u64) -> u64 {
-    let [before] = subscriber.ask("so far");
-    wait_for("more events", || {
-        let [now] = subscriber.ask("so far");
-        (now >= before + more).then_some(now - before)
-    })
-}
+use crate::world::{Player, Sums, World, print_row, size, stop_all, wait_for};
 
 /// How many thousand events a second a subscriber gets.
 fn rate(subscriber: &mut Player, events: u64) -> u64 {
     let began = Instant::now();
-    moves_on(subscriber, events) / u64::try_from(began.elapsed().as_millis().max(1)).expect("a short time")
-}
-
-fn stop_all(publishers: &mut [Player]) -> Vec<(u64, u64)> {
-    publishers.iter_mut().for_each(|publisher| publisher.tell("stop"));
-    publishers
-        .iter()
-        .map(|publisher| {
-            let [id, emitted, _] = publisher.numbers();
-            (id, emitted)
-        })
-        .collect()
+    subscriber.moves_on(events) / u64::try_from(began.elapsed().as_millis().max(1)).expect("a short time")
 }
 
 fn total(emitted: &[(u64, u64)]) -> u64 {
@@ -58,9 +38,9 @@ fn a_stopped_subscriber_holds_up_nobody() {
     let cut_off = began.elapsed();
     // Far more than the server keeps, so that the stopped one does miss some.
     let rate_after = rate(&mut subscribers[0], size(400_000, 8_000_000));
-    moves_on(&mut subscribers[1], some);
+    subscribers[1].moves_on(some);
     signal(stopped, "CONT");
-    moves_on(&mut subscribers[2], some);
+    subscribers[2].moves_on(some);
 
     let emitted = stop_all(&mut publishers);
     let mut others = Sums::default();

@@ -127,6 +127,11 @@ impl Player {
         }
     }
 
+    /// What it has said and nobody has read, if anything.
+    pub(crate) fn heard(&self) -> Option<String> {
+        std::iter::from_fn(|| self.0.heard()).find_map(|line| line.split_once(MARK).map(|(_, said)| said.to_owned()))
+    }
+
     /// The next numbers that it has to say.
     pub(crate) fn numbers<const N: usize>(&self) -> [u64; N] {
         let answer = self.answer();
@@ -145,6 +150,23 @@ impl Player {
         self.numbers()
     }
 
+    /// Waits until a subscriber has got so many.
+    pub(crate) fn reaches(&mut self, count: u64) -> u64 {
+        wait_for("all events", || {
+            let [now] = self.ask("so far");
+            (now >= count).then_some(now)
+        })
+    }
+
+    /// Waits until a subscriber has got so many more, and returns how many it has.
+    pub(crate) fn moves_on(&mut self, more: u64) -> u64 {
+        let [before] = self.ask("so far");
+        wait_for("more events", || {
+            let [now] = self.ask("so far");
+            (now >= before + more).then_some(now - before)
+        })
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.pid()
     }
@@ -157,6 +179,19 @@ impl Player {
     pub(crate) fn end(&mut self) -> Option<i32> {
         self.0.end()
     }
+}
+
+/// Stops publishers, and returns what each has emitted when the server has it.
+pub(crate) fn stop_all(publishers: &mut [Player]) -> Vec<(u64, u64)> {
+    publishers.iter_mut().for_each(|publisher| publisher.tell("stop"));
+    publishers
+        .iter_mut()
+        .map(|publisher| {
+            publisher.numbers::<3>();
+            let [id, emitted, _] = publisher.ask("flush");
+            (id, emitted)
+        })
+        .collect()
 }
 
 /// The sums of a row.
@@ -176,6 +211,11 @@ impl Sums {
             write!(question, " {publisher}:{emitted}").expect("a string grows");
         }
         subscriber.tell(&question);
+        Sums::next(subscriber, emitted)
+    }
+
+    /// The same for the next of several in one process.
+    pub(crate) fn next(subscriber: &Player, emitted: &[(u64, u64)]) -> Sums {
         let mut sums = Sums::default();
         for &(publisher, emitted) in emitted {
             let [received, missed, repeated] = subscriber.numbers();

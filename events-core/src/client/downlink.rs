@@ -72,7 +72,10 @@ impl Reader {
     /// Reads until the client is closed.
     pub(super) fn run(mut self) {
         if let Err(error) = self.read() {
-            tracing::error!(error = &error as &dyn std::error::Error, "the connection to the server cannot be used any more");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the connection to the server cannot be used any more"
+            );
         }
         self.shared.link_changed(Link::Closed);
     }

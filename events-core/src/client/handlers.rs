@@ -52,6 +52,7 @@ fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>
         Item::Step(Step::Frame(frame) | Step::Replayed { frame, .. }) if !around.shared.is_enabled() => {
             dispatcher.step(Step::Had(frame), around);
         }
+        Item::Step(Step::Retained(_)) if !around.shared.is_enabled() => {}
         Item::Step(step) => dispatcher.step(step, around),
         Item::Add { addition, replaces } => {
             if let Some(old) = replaces {

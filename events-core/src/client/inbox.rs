@@ -42,7 +42,13 @@ pub(crate) enum Watch {
 impl Item {
     fn size(&self) -> usize {
         match self {
-            Item::Step(Step::Frame(frame) | Step::Replayed { frame, .. } | Step::Had(frame) | Step::Foreign(frame)) => frame.len() + 64,
+            Item::Step(
+                Step::Frame(frame)
+                | Step::Replayed { frame, .. }
+                | Step::Had(frame)
+                | Step::Retained(frame)
+                | Step::Foreign(frame),
+            ) => frame.len() + 64,
             _ => 64,
         }
     }

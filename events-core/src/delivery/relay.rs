@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::intake::{Intake, Stream, Verdict};
 use super::replay::{Next, Replay};
-use super::retained::Retained;
+use super::retained::{Kept, Retained};
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
@@ -73,6 +73,8 @@ enum Answer {
     /// What holds at the moment it is said, so that what a client gets before the answer and what the
     /// answer speaks of are the same.
     Sync { client: u64, number: u64, about: About },
+    /// The retained frame of this event, for those whose sync was answered without it.
+    Retained(Box<str>),
 }
 
 /// What the caller of [`Relay::turn`] does next.
@@ -240,6 +242,10 @@ impl Relay {
             let (head, body) = match &answer {
                 Answer::Message(message) => (message.clone(), None),
                 Answer::Sync { client, number, about } => self.synced(*client, *number, about),
+                Answer::Retained(name) => match self.retained.get(name) {
+                    Some(frame) => (Frame::new(frame::with_flags(frame, flags::TOLD_AGAIN)), None),
+                    None => continue,
+                },
             };
             if !sent(hub.publish(&head, body.as_ref(), Duration::ZERO))? {
                 self.answers.push_back(answer);
@@ -411,8 +417,11 @@ impl Relay {
     }
 
     fn retain(&mut self, view: &View<'_>, frame: &Frame) {
-        if !self.retained.keep(view, frame) {
-            self.figures.refused += 1;
+        match self.retained.keep(view, frame) {
+            Kept::Newest | Kept::Outdated => {}
+            // Who registered here before its publisher came back was told that there is none.
+            Kept::Recovered => self.push_answer(Answer::Retained(view.name.into())),
+            Kept::NoRoom => self.figures.refused += 1,
         }
     }
 

@@ -12,6 +12,23 @@ pub struct Retained {
     most: usize,
 }
 
+/// What became of a retained frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is the newest one now.
+    Newest,
+    /// It is, though it was emitted under an earlier server.
+    Recovered,
+    /// There is a newer one.
+    Outdated,
+    /// Too many events are retained.
+    NoRoom,
+}
+
+fn is_past(view: &View<'_>) -> bool {
+    view.header.has(flags::TOLD_AGAIN | flags::PAST)
+}
+
 impl Retained {
     /// Keeps the frames of `most` events.
     #[must_use]
@@ -20,19 +37,18 @@ impl Retained {
     }
 
     /// Keeps `frame`. One of an earlier server's time gives way to a newer one.
-    /// Returns whether there was room.
-    pub fn keep(&mut self, view: &View<'_>, frame: &Frame) -> bool {
+    pub fn keep(&mut self, view: &View<'_>, frame: &Frame) -> Kept {
         if let Some((sent_at, kept)) = self.frames.get_mut(view.name) {
-            if !view.header.has(flags::TOLD_AGAIN | flags::PAST) || *sent_at < view.header.sent_at {
-                (*sent_at, *kept) = (view.header.sent_at, frame.clone());
+            if is_past(view) && *sent_at >= view.header.sent_at {
+                return Kept::Outdated;
             }
-            return true;
-        }
-        let room = self.frames.len() < self.most;
-        if room {
+            (*sent_at, *kept) = (view.header.sent_at, frame.clone());
+        } else if self.frames.len() < self.most {
             self.frames.insert(view.name.into(), (view.header.sent_at, frame.clone()));
+        } else {
+            return Kept::NoRoom;
         }
-        room
+        if is_past(view) { Kept::Recovered } else { Kept::Newest }
     }
 
     /// The newest frame of the event.

@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use super::{Limits, Now};
 use crate::control::{self, About, Leaving, Replay, Resume, Synced, Topic};
 use crate::engine::Frame;
-use crate::frame::{self, Content};
+use crate::frame::{self, Content, flags};
 
 mod question;
 mod step;
@@ -222,7 +222,9 @@ impl Subscriber {
         match frame::parse(&head) {
             Ok(Content::Event(view)) => {
                 let (publisher, position) = (view.header.publisher, view.header.position);
-                if self.state != State::Live {
+                if view.header.has(flags::TOLD_AGAIN) {
+                    actions.push_back(Action::Step(Step::Retained(head)));
+                } else if self.state != State::Live {
                     self.ignored += 1;
                 } else if position == 0 || self.advance(publisher, position, now) {
                     actions.push_back(Action::Step(Step::Frame(head)));

@@ -51,6 +51,8 @@ pub enum Step {
     },
     /// A frame that this client had before: it is not handed out again.
     Had(Frame),
+    /// A retained frame that the server has got back: for registrations that still wait for one.
+    Retained(Frame),
     /// A message of another protocol.
     Foreign(Frame),
     /// Bytes that are neither.
