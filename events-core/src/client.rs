@@ -403,11 +403,20 @@ enum Wait {
 
 /// What the downlink thread is asked to do.
 enum Command {
-    Register { id: u64, interest: Interest },
+    Register {
+        addition: Addition,
+        interest: Interest,
+    },
     /// A handler takes the place of another. Only the thread that activates registrations can tell
     /// whether the old one is active at that moment.
-    Replace { old: Arc<Slot>, addition: Addition, interest: Interest },
-    Unregister { id: u64 },
+    Replace {
+        old: Arc<Slot>,
+        addition: Addition,
+        interest: Interest,
+    },
+    Unregister {
+        id: u64,
+    },
     AskShape(u64),
     Close,
 }
@@ -581,19 +590,13 @@ impl Shared {
         registry.slots.insert(id, slot.clone());
         if let Some(old) = &old {
             registry.slots.remove(&old.id());
-            if old.stands() {
-                slot.set_stands();
-            }
         }
         drop(registry);
         let interest = event.map_or(Interest::Any, |name| Interest::Event(name.to_owned()));
         let addition = addition(slot.clone());
         self.command(match old {
             Some(old) => Command::Replace { old, addition, interest },
-            None => {
-                self.inbox.push(Item::Add { addition, replaces: None });
-                Command::Register { id, interest }
-            }
+            None => Command::Register { addition, interest },
         });
         self.wait_for_server(&slot);
         Ok(Registration::new(slot))

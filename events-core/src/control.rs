@@ -316,7 +316,8 @@ mod tests {
         ] {
             assert_eq!(Topic::parse(&topic.bytes()), Some(topic));
         }
-        for bytes in [&b""[..], b"\xFF", b"bye", b"\xFFack/1", b"\xFFack/00000000000000AB", b"\xFFbye/1", b"\xFFhello/"] {
+        for bytes in [&b""[..], b"\xFF", b"bye", b"\xFFack/1", b"\xFFack/00000000000000AB", b"\xFFbye/1", b"\xFFhello/"]
+        {
             assert_eq!(Topic::parse(bytes), None, "{bytes:?}");
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::engine::{EngineError, Trouble};
 use crate::event::PutError;
-use crate::take::TakeError;
 use crate::shape::ShapeMismatch;
+use crate::take::TakeError;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]

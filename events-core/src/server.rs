@@ -84,7 +84,8 @@ impl Server {
                 shared.end.notify_all();
             }
         });
-        let thread = thread.map_err(|source| EngineError::Io { action: "starting the server's thread".into(), source })?;
+        let thread =
+            thread.map_err(|source| EngineError::Io { action: "starting the server's thread".into(), source })?;
         Ok(Server { shared, thread: Mutex::new(Some(thread)), addresses, waker })
     }
 

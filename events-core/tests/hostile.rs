@@ -23,7 +23,7 @@ fn nearly_messagepack() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_096))]
+    #![proptest_config(ProptestConfig::with_cases(1_024))]
 
     #[test]
     fn no_bytes_make_it_panic(bytes in nearly_messagepack()) {

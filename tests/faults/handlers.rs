@@ -23,7 +23,7 @@ pub(crate) fn role(kind: &str) {
             std::panic::set_hook(Box::new(|_| {}));
             let calls = calls.clone();
             let handler = move |_: &_| {
-                if calls.fetch_add(1, Ordering::AcqRel) % 10 == 0 {
+                if calls.fetch_add(1, Ordering::AcqRel).is_multiple_of(10) {
                     panic!("one of ten");
                 }
             };
@@ -65,7 +65,9 @@ fn re_enter(client: &Client, calls: &Arc<AtomicU64>) {
         let call = calls.fetch_add(1, Ordering::AcqRel);
         let next = inside.register::<MailMsgDecrypted>(|_| {}).expect("a client");
         let mut registered = registered.lock().unwrap_or_else(PoisonError::into_inner);
-        registered.replace(next).map(Registration::unregister);
+        if let Some(before) = registered.replace(next) {
+            before.unregister();
+        }
         inside.emit(MailMsgDecrypted { userid: "me" }).expect("room");
         if call % 100 == 0 {
             inside.flush(patience()).expect("a server");

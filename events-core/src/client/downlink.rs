@@ -75,7 +75,10 @@ impl Reader {
     /// Reads until the client is closed.
     pub(super) fn run(mut self) {
         if let Err(error) = self.read() {
-            tracing::error!(error = &error as &dyn std::error::Error, "the connection to the server cannot be used any more");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the connection to the server cannot be used any more"
+            );
         }
         self.shared.link_changed(Link::Closed);
     }
@@ -177,9 +180,10 @@ impl Reader {
     }
 
     fn step(&mut self, step: Step) {
-        if let Step::Activate { registration, .. } = &step {
-            self.shared.stands(*registration);
-        }
+        let active = match &step {
+            Step::Activate { registration, .. } => Some(*registration),
+            _ => None,
+        };
         if let Step::Frame(frame) | Step::Replayed { frame, .. } = &step
             && self.shared.options.when_slow == WhenSlow::Skip
             && self.shared.inbox.bytes() >= self.shared.inbox_limit()
@@ -192,6 +196,11 @@ impl Reader {
         }
         self.tell_skipped();
         self.shared.inbox.push(Item::Step(step));
+        // Not before: whoever is told now may replace the handler, and the new one takes over what the
+        // old one is by then.
+        if let Some(registration) = active {
+            self.shared.stands(registration);
+        }
     }
 
     /// Queues what was skipped, so that it is counted in its place.
@@ -256,7 +265,11 @@ impl Reader {
         let now = self.now();
         for command in self.shared.take_commands() {
             match command {
-                Command::Register { id, interest } => self.subscriber.register(id, interest, now, &mut self.actions),
+                Command::Register { addition, interest } => {
+                    let id = addition.slot.id();
+                    self.shared.inbox.push(Item::Add { addition, replaces: None });
+                    self.subscriber.register(id, interest, now, &mut self.actions);
+                }
                 Command::Replace { old, addition, interest } => {
                     let (before, id) = (old.id(), addition.slot.id());
                     self.shared.inbox.push(Item::Add { addition, replaces: Some(old) });

@@ -60,7 +60,7 @@ fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>
                 old.cancel();
                 dispatcher.add(addition);
                 dispatcher.sweep();
-            } else {
+            } else if !addition.slot.is_cancelled() {
                 dispatcher.add(addition);
             }
         }

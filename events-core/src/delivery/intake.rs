@@ -197,9 +197,8 @@ impl Intake {
         self.due.retain(|publisher| {
             let Some(known) = publishers.get_mut(publisher) else { return false };
             let Some(since) = known.due else { return false };
-            let waits = !known.urgent
-                && known.unacked < limits.ack_every
-                && now.saturating_sub(since) < limits.ack_after;
+            let waits =
+                !known.urgent && known.unacked < limits.ack_every && now.saturating_sub(since) < limits.ack_after;
             if waits || !tell(*publisher, Acked { next: known.next, again: known.again }) {
                 return true;
             }

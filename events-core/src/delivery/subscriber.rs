@@ -14,87 +14,16 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{Limits, Now};
-use crate::control::{self, About, Acked, Leaving, Reached, Replay, Resume, Synced, Topic};
+use crate::control::{self, About, Leaving, Replay, Resume, Synced, Topic};
 use crate::engine::Frame;
 use crate::frame::{self, Content, flags};
 
-/// What the client must do, in this order.
-#[derive(Debug)]
-pub enum Action {
-    /// Subscribe to this topic.
-    Subscribe(Vec<u8>),
-    /// Take a subscription back.
-    Unsubscribe(Vec<u8>),
-    /// Send this control message to the server.
-    Send(Frame),
-    /// Hand this to the handlers.
-    Step(Step),
-    /// The server acknowledges frames of this client's publisher.
-    Acked(Acked),
-    /// A server greets: the first of this client, the same as before, or a new run.
-    Greeted(Greeting),
-    /// The text of a shape that was asked for, if the server knows it.
-    Shape(u64, Option<String>),
-    /// The server is leaving: send nothing more until another greets.
-    Pause,
-    /// The server has left, as far as this client is concerned.
-    Bye,
-}
+mod question;
+mod step;
 
-/// How a connection's first message compares with what was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Greeting {
-    /// The first server of this client.
-    First,
-    /// The run of the server that it was before.
-    Same,
-    /// Another run.
-    New,
-}
+pub use step::{Action, Greeting, Interest, Step};
 
-/// What happens at the handlers, in order.
-#[derive(Debug)]
-pub enum Step {
-    /// A frame to decode and hand to whoever registered.
-    Frame(Frame),
-    /// A frame that was replayed.
-    Replayed {
-        /// The frame.
-        frame: Frame,
-        /// Where its event and publisher stood when the server began to know them.
-        base: u64,
-    },
-    /// A frame that this client had before: it is not handed out again.
-    Had(Frame),
-    /// A retained frame that the server has got back: for registrations that still wait for one.
-    Retained(Frame),
-    /// A message of another protocol.
-    Foreign(Frame),
-    /// Bytes that are neither.
-    Malformed,
-    /// A registration is active from here on.
-    Activate {
-        /// Which one.
-        registration: u64,
-        /// The retained frame of its event.
-        retained: Option<Frame>,
-        /// Where the sequences of its event stand: publisher and next sequence.
-        sequences: Vec<(u64, u64)>,
-    },
-    /// A replay has ended, or something was skipped: these sequences are reached, whatever arrived.
-    Reached(Vec<Reached>),
-    /// From here on everything comes from another run of the server: what is active now was so before it.
-    NewServer,
-}
-
-/// Which events a registration is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Interest {
-    /// One event, by name.
-    Event(String),
-    /// All events.
-    Any,
-}
+use question::Question;
 
 /// The first bytes names can have: subscribed to for [`Interest::Any`].
 const FIRST_BYTES: &[u8; 53] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
@@ -106,42 +35,6 @@ enum State {
     Resuming(Question),
     Live,
 }
-
-/// Something the server was asked, and when it is asked again.
-///
-/// It keeps its number as long as the connection stands: an answer that was slow, since it stood in a
-/// full queue, is as good as a quick one. And it is asked ever more rarely, so that a server that is
-/// late is not held up more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Question {
-    number: u64,
-    again: Now,
-    patience: Now,
-}
-
-impl Question {
-    fn new(number: u64, now: Now, limits: &Limits) -> Question {
-        Question { number, again: now + limits.retry, patience: limits.retry }
-    }
-
-    fn is_late(&self, now: Now) -> bool {
-        now >= self.again
-    }
-
-    /// It was asked again.
-    fn repeated(&mut self, now: Now) {
-        self.patience *= if self.patience < SLOWEST { 2 } else { 1 };
-        self.again = now + self.patience;
-    }
-
-    /// An answer is on its way.
-    fn moves(&mut self, now: Now) {
-        self.again = now + self.patience;
-    }
-}
-
-/// Nothing is asked again more rarely than this, in microseconds.
-const SLOWEST: Now = 8_000_000;
 
 #[derive(Debug)]
 struct Registration {
@@ -459,11 +352,7 @@ impl Subscriber {
                 let topic = sync_topic(self.client, number, &registration.interest);
                 let registration = registration.id;
                 actions.push_back(Action::Unsubscribe(topic));
-                actions.push_back(Action::Step(Step::Activate {
-                    registration,
-                    retained,
-                    sequences: synced.sequences,
-                }));
+                actions.push_back(Action::Step(Step::Activate { registration, retained, sequences: synced.sequences }));
             }
             _ => {}
         }

@@ -183,7 +183,9 @@ impl Shared {
     /// The rules for `address`. Without CURVE in libzmq there is no tcp.
     fn curve(&self, address: &Address) -> Result<Option<&Access>, EngineError> {
         match (address, &self.tcp) {
-            (Address::Tcp { .. }, Tcp::Curve(_)) if zmq::has("curve") != Some(true) => Err(SecurityError::NoCurve.into()),
+            (Address::Tcp { .. }, Tcp::Curve(_)) if zmq::has("curve") != Some(true) => {
+                Err(SecurityError::NoCurve.into())
+            }
             (Address::Tcp { .. }, Tcp::Curve(access)) => Ok(Some(access)),
             _ => Ok(None),
         }

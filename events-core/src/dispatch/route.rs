@@ -1,0 +1,308 @@
+//! Handlers behind one face, whatever the type of their payload.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::error::{Error, Lagged};
+use crate::event::{Catalog, EventInfo, Receive};
+use crate::reader::Reader;
+use crate::received::{About, Received};
+use crate::registration::Slot;
+use crate::take::TakeError;
+
+/// A handler of the payload `P`.
+pub(crate) type Handler<P> = Box<dyn FnMut(&Received<P>) + Send>;
+
+/// What a dispatcher needs from around it.
+pub(crate) trait Around {
+    /// The canonical text behind a fingerprint, if it can be had.
+    fn shape(&mut self, fingerprint: u64) -> Option<String>;
+    /// Something was missed.
+    fn lagged(&mut self, lagged: Lagged);
+    /// Something went wrong with what arrived, or in a handler.
+    fn problem(&mut self, error: Error);
+    /// A handler is called now.
+    fn calls(&mut self, slot: &Arc<Slot>);
+}
+
+/// All handlers with the same payload type on the same interest.
+pub(crate) trait Route: Send {
+    /// Decodes the record at the beginning of `bytes`, calls the handlers, returns the record's size.
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError>;
+    /// What this program knows of the event, if the payload is typed.
+    fn info(&self, name: &str) -> Option<&'static EventInfo>;
+    /// Removes what was unregistered. Returns whether anything is left.
+    fn sweep(&mut self) -> bool;
+    /// Who listens.
+    fn rank(&self) -> Rank;
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// The most that can be said of some registrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// None is active.
+    Nobody,
+    /// One became active under the present server.
+    Fresh,
+    /// One was active before the present server began.
+    Veteran,
+}
+
+impl Rank {
+    fn of(slot: &Slot) -> Rank {
+        match (slot.is_active(), slot.is_veteran()) {
+            (false, _) => Rank::Nobody,
+            (true, false) => Rank::Fresh,
+            (true, true) => Rank::Veteran,
+        }
+    }
+}
+
+/// For whom a record is.
+pub(crate) struct Call<'a> {
+    pub(super) around: &'a mut dyn Around,
+    /// Only this registration: a retained event at its activation.
+    pub(super) only: Option<u64>,
+    /// The record is of an earlier server's time: only for who was registered then.
+    pub(super) past: bool,
+    pub(super) event: &'a str,
+}
+
+impl Call<'_> {
+    fn is_for(&self, slot: &Slot) -> bool {
+        self.only.is_none_or(|only| only == slot.id()) && (!self.past || slot.is_veteran())
+    }
+}
+
+/// The handlers of one payload type.
+struct Handlers<P>(Vec<(Arc<Slot>, Handler<P>)>);
+
+impl<P> Handlers<P> {
+    fn call(&mut self, received: &Received<P>, call: &mut Call<'_>) {
+        for (slot, handler) in &mut self.0 {
+            if !call.is_for(slot) || !slot.may_call() {
+                continue;
+            }
+            call.around.calls(slot);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler(received))) {
+                call.around.problem(Error::HandlerPanicked {
+                    event: call.event.to_owned(),
+                    uid: slot.uid().to_owned(),
+                    message: message(&*panic),
+                });
+            }
+        }
+    }
+
+    fn wanted(&self, call: &Call<'_>) -> bool {
+        self.0.iter().any(|(slot, _)| call.is_for(slot) && slot.is_active())
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.retain(|(slot, _)| !slot.is_cancelled());
+        !self.0.is_empty()
+    }
+
+    fn rank(&self) -> Rank {
+        self.0.iter().map(|(slot, _)| Rank::of(slot)).max().unwrap_or(Rank::Nobody)
+    }
+}
+
+struct Typed<E>(Handlers<E>);
+
+impl<E: Receive> Route for Typed<E> {
+    fn record(&mut self, _: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        if !self.0.wanted(call) {
+            reader.skip()?;
+            return Ok(reader.position());
+        }
+        let payload = E::take(&mut reader)?;
+        self.0.call(&Received::new(payload, about), call);
+        Ok(reader.position())
+    }
+
+    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+        Some(E::INFO)
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.sweep()
+    }
+
+    fn rank(&self) -> Rank {
+        self.0.rank()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+struct AnyOf<A>(Handlers<A>);
+
+impl<A: Catalog> Route for AnyOf<A> {
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        reader.skip()?;
+        let size = reader.position();
+        if self.0.wanted(call) {
+            let payload = A::take(name, &mut Reader::new(&bytes[..size]))?;
+            self.0.call(&Received::new(payload, about), call);
+        }
+        Ok(size)
+    }
+
+    fn info(&self, name: &str) -> Option<&'static EventInfo> {
+        A::EVENTS.iter().copied().find(|info| info.name == name)
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.sweep()
+    }
+
+    fn rank(&self) -> Rank {
+        self.0.rank()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// An event as it came, for programs that know its type only at run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawEvent {
+    /// The event's name.
+    pub name: String,
+    /// The fingerprint of the shape it was written with; 0 if its publisher gave none.
+    pub fingerprint: u64,
+    /// The payload: one MessagePack array.
+    pub payload: Vec<u8>,
+}
+
+struct Raw(Handlers<RawEvent>);
+
+impl Route for Raw {
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        reader.skip()?;
+        let size = reader.position();
+        if self.0.wanted(call) {
+            let event =
+                RawEvent { name: name.to_owned(), fingerprint: about.fingerprint, payload: bytes[..size].to_vec() };
+            self.0.call(&Received::new(event, about), call);
+        }
+        Ok(size)
+    }
+
+    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+        None
+    }
+
+    fn sweep(&mut self) -> bool {
+        self.0.sweep()
+    }
+
+    fn rank(&self) -> Rank {
+        self.0.rank()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// One subscription, which takes each event over. It decodes for itself.
+struct Owned<E> {
+    slot: Arc<Slot>,
+    handler: OwnedHandler<E>,
+}
+
+/// Takes an event over; `false` if it had no room and skipped it.
+pub(crate) type OwnedHandler<E> = Box<dyn FnMut(Received<E>) -> bool + Send>;
+
+impl<E: Receive> Route for Owned<E> {
+    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+        let mut reader = Reader::new(bytes);
+        if !call.is_for(&self.slot) || !self.slot.may_call() {
+            reader.skip()?;
+            return Ok(reader.position());
+        }
+        let payload = E::take(&mut reader)?;
+        call.around.calls(&self.slot);
+        if !(self.handler)(Received::new(payload, about)) {
+            call.around.lagged(Lagged { event: name.to_owned(), publisher: about.publisher, missed: 1 });
+        }
+        Ok(reader.position())
+    }
+
+    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+        Some(E::INFO)
+    }
+
+    fn sweep(&mut self) -> bool {
+        !self.slot.is_cancelled()
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::of(&self.slot)
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A handler on its way to the table.
+pub(crate) struct Addition {
+    pub(crate) slot: Arc<Slot>,
+    /// Adds to the route of its payload type, which it makes if there is none yet.
+    pub(super) add: Box<dyn FnOnce(&mut Vec<Box<dyn Route>>) + Send>,
+}
+
+impl Addition {
+    pub(crate) fn typed<E: Receive>(slot: Arc<Slot>, handler: Handler<E>) -> Addition {
+        Addition::of(slot, handler, |route: &mut Typed<E>| &mut route.0.0, |handlers| Box::new(Typed(handlers)))
+    }
+
+    pub(crate) fn any<A: Catalog>(slot: Arc<Slot>, handler: Handler<A>) -> Addition {
+        Addition::of(slot, handler, |route: &mut AnyOf<A>| &mut route.0.0, |handlers| Box::new(AnyOf(handlers)))
+    }
+
+    pub(crate) fn raw(slot: Arc<Slot>, handler: Handler<RawEvent>) -> Addition {
+        Addition::of(slot, handler, |route: &mut Raw| &mut route.0.0, |handlers| Box::new(Raw(handlers)))
+    }
+
+    pub(crate) fn owned<E: Receive>(slot: Arc<Slot>, handler: OwnedHandler<E>) -> Addition {
+        let own = slot.clone();
+        let add = Box::new(move |routes: &mut Vec<Box<dyn Route>>| {
+            routes.push(Box::new(Owned { slot: own, handler }));
+        });
+        Addition { slot, add }
+    }
+
+    fn of<P: 'static, R: Route + 'static>(
+        slot: Arc<Slot>,
+        handler: Handler<P>,
+        inside: fn(&mut R) -> &mut Vec<(Arc<Slot>, Handler<P>)>,
+        make: fn(Handlers<P>) -> Box<dyn Route>,
+    ) -> Addition {
+        let own = slot.clone();
+        let add = Box::new(move |routes: &mut Vec<Box<dyn Route>>| {
+            match routes.iter_mut().find_map(|route| route.as_any().downcast_mut::<R>()) {
+                Some(route) => inside(route).push((own, handler)),
+                None => routes.push(make(Handlers(vec![(own, handler)]))),
+            }
+        });
+        Addition { slot, add }
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
