@@ -22,6 +22,11 @@ pub use uuid::Uuid;
 /// Takes the payload of an event by its name: one row of a catalog's table, sorted by name.
 pub type Row<A> = (&'static str, fn(&mut Reader<'_>) -> Result<A, TakeError>);
 
+/// What stands in a [`Row`]; a closure in its place takes the compiler longer.
+pub fn take_as<E: Receive, A: From<E>>(input: &mut Reader<'_>) -> Result<A, TakeError> {
+    E::take(input).map(A::from)
+}
+
 /// Takes the payload of the event called `name` as the table says; `None` if it is not there.
 #[inline]
 pub fn take_by_name<A>(rows: &[Row<A>], name: &str, input: &mut Reader<'_>) -> Option<Result<A, TakeError>> {

@@ -32,7 +32,7 @@ pub(super) fn expand(derive: &DeriveInput, mistakes: &mut Mistakes) -> Option<To
     let deprecated = attributes::deprecated(&derive.attrs).map(|why| quote!(.deprecated(#why)));
     let count = fields.len();
     let puts = fields.iter().map(input::Field::put);
-    let takes = fields.iter().map(input::Field::take);
+    let take = input::take(&fields, &quote!(__p::Fields::of_event(__input)));
     let names: Vec<_> = parameters.iter().map(|parameter| &parameter.ident).collect();
     let owned = parameters.iter().map(Parameter::owned);
     let borrowed_bounds =
@@ -58,10 +58,7 @@ pub(super) fn expand(derive: &DeriveInput, mistakes: &mut Mistakes) -> Option<To
         impl<#(#names: #owned_bounds),*> __p::Receive for #ident<#(#names),*> {
             #[inline]
             fn take(__input: &mut __p::Reader<'_>) -> ::std::result::Result<Self, __p::TakeError> {
-                let mut __fields = __p::Fields::of_event(__input)?;
-                let __event = Self { #(#takes)* };
-                __fields.finish()?;
-                ::std::result::Result::Ok(__event)
+                #take
             }
         }
 

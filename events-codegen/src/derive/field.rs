@@ -75,7 +75,7 @@ fn structure(derive: &DeriveInput, container: &Container, fields: &Fields, mista
     let infos = fields.iter().map(input::Field::info);
     let count = fields.len();
     let puts = fields.iter().map(input::Field::put);
-    let takes = fields.iter().map(input::Field::take);
+    let take = input::take(&fields, &quote!(__p::Fields::of_struct(__input)));
     let face = container.generated.then(|| face::of_struct(derive, &fields));
     quote! {
         #[automatically_derived]
@@ -87,10 +87,7 @@ fn structure(derive: &DeriveInput, container: &Container, fields: &Fields, mista
             }
 
             fn take(__input: &mut __p::Reader<'_>) -> ::std::result::Result<Self, __p::TakeError> {
-                let mut __fields = __p::Fields::of_struct(__input)?;
-                let __value = Self { #(#takes)* };
-                __fields.finish()?;
-                ::std::result::Result::Ok(__value)
+                #take
             }
         }
 

@@ -1,7 +1,7 @@
 //! What a struct with a derive says about its fields.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Type};
 
@@ -89,12 +89,33 @@ impl Field {
         quote!(.field::<#codec, #ty>(&self.#ident))
     }
 
-    pub(super) fn take(&self) -> TokenStream {
-        let (ident, ty, wire, codec) = (&self.ident, &self.ty, &self.wire, self.codec.tokens(self.ty.span()));
+    fn take(&self) -> TokenStream {
+        let (ty, wire, codec) = (&self.ty, &self.wire, self.codec.tokens(self.ty.span()));
         match &self.default {
-            None => quote!(#ident: __fields.take::<#codec, #ty>(#wire)?,),
-            Some(default) => quote!(#ident: __fields.take_or::<#codec, #ty>(#wire, || #default)?,),
+            None => quote!(__fields.take::<#codec, #ty>(#wire)),
+            Some(default) => quote!(__fields.take_or::<#codec, #ty>(#wire, || #default)),
         }
+    }
+}
+
+/// Takes the fields of `Self` one after the other, from `begin`. One pattern for all of them: each `?` in
+/// generated code takes the compiler longer than the field itself.
+pub(super) fn take(fields: &[Field], begin: &TokenStream) -> TokenStream {
+    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let takes = fields.iter().map(Field::take);
+    let taken: Vec<_> = (0..fields.len()).map(|index| format_ident!("__{index}")).collect();
+    let mutable = (!fields.is_empty()).then(|| quote!(mut));
+    let all = (!fields.is_empty()).then(|| {
+        quote! {
+            let (#(::std::option::Option::Some(#taken),)*) = (#(#takes,)*) else {
+                return __fields.failure();
+            };
+        }
+    });
+    quote! {
+        let #mutable __fields = #begin;
+        #all
+        __fields.finish(Self { #(#names: #taken),* })
     }
 }
 

@@ -104,7 +104,7 @@ fn rows(events: &[Event]) -> Vec<TokenStream> {
     sorted.sort_by(|one, other| one.name.cmp(&other.name));
     let row = |event: &&Event| {
         let (wire, rust) = (&event.name, format_ident!("{}", event.rust_name));
-        quote! { (#wire, |input| ::std::result::Result::Ok(AnyEvent::#rust(__events::__private::Receive::take(input)?))) }
+        quote! { (#wire, __events::__private::take_as::<#rust, AnyEvent>) }
     };
     sorted.iter().map(row).collect()
 }

@@ -556,60 +556,15 @@ impl __events::__private::Catalog for AnyEvent {
         input: &mut __events::__private::Reader<'_>,
     ) -> ::std::result::Result<Self, __events::__private::TakeError> {
         const ROWS: &[__events::__private::Row<AnyEvent>] = &[
-            (
-                "DEFAULTS",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Defaults(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "KEYWORDS",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Keywords(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "NESTED",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Nested(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "NOTHING",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Nothing(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "OLD",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Old(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "PARAMETERS",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Parameters(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "SCALARS",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Scalars(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "SECRETS",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Secrets(__events::__private::Receive::take(input)?),
-                ),
-            ),
-            (
-                "UID",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::Uid(__events::__private::Receive::take(input)?),
-                ),
-            ),
+            ("DEFAULTS", __events::__private::take_as::<Defaults, AnyEvent>),
+            ("KEYWORDS", __events::__private::take_as::<Keywords, AnyEvent>),
+            ("NESTED", __events::__private::take_as::<Nested, AnyEvent>),
+            ("NOTHING", __events::__private::take_as::<Nothing, AnyEvent>),
+            ("OLD", __events::__private::take_as::<Old, AnyEvent>),
+            ("PARAMETERS", __events::__private::take_as::<Parameters, AnyEvent>),
+            ("SCALARS", __events::__private::take_as::<Scalars, AnyEvent>),
+            ("SECRETS", __events::__private::take_as::<Secrets, AnyEvent>),
+            ("UID", __events::__private::take_as::<Uid, AnyEvent>),
         ];
         match __events::__private::take_by_name(ROWS, name, input) {
             ::std::option::Option::Some(taken) => taken,

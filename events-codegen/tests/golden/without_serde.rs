@@ -74,12 +74,7 @@ impl __events::__private::Catalog for AnyEvent {
         input: &mut __events::__private::Reader<'_>,
     ) -> ::std::result::Result<Self, __events::__private::TakeError> {
         const ROWS: &[__events::__private::Row<AnyEvent>] = &[
-            (
-                "plain.SWITCHED",
-                |input| ::std::result::Result::Ok(
-                    AnyEvent::PlainSwitched(__events::__private::Receive::take(input)?),
-                ),
-            ),
+            ("plain.SWITCHED", __events::__private::take_as::<PlainSwitched, AnyEvent>),
         ];
         match __events::__private::take_by_name(ROWS, name, input) {
             ::std::option::Option::Some(taken) => taken,

@@ -136,62 +136,86 @@ impl<'o> Puts<'o> {
     }
 }
 
-/// Takes the fields of one array, tolerant of their number.
+/// Takes the fields of one array, tolerant of their number. What goes wrong first is kept until the end, so
+/// that generated code needs no `?`, for the reason [`Puts`] has.
 pub struct Fields<'r, 'a> {
     input: &'r mut Reader<'a>,
     left: usize,
+    failed: Option<TakeError>,
 }
 
 impl<'r, 'a> Fields<'r, 'a> {
     /// Begins the payload of an event.
     #[inline]
-    pub fn of_event(input: &'r mut Reader<'a>) -> Result<Self, TakeError> {
+    pub fn of_event(input: &'r mut Reader<'a>) -> Self {
         input.begin();
         Self::of_struct(input)
     }
 
     /// Begins a struct inside a payload.
     #[inline]
-    pub fn of_struct(input: &'r mut Reader<'a>) -> Result<Self, TakeError> {
-        let left = input.array()?;
-        Ok(Fields { input, left })
+    pub fn of_struct(input: &'r mut Reader<'a>) -> Self {
+        match input.array() {
+            Ok(left) => Fields { input, left, failed: None },
+            Err(error) => Fields { input, left: 0, failed: Some(error) },
+        }
     }
 
-    /// The next field; what is missing is an error unless it is optional.
+    /// The next field; what is missing is an error unless it is optional. `None` says that the payload
+    /// cannot be taken.
     #[inline]
-    pub fn take<C: Decode<T>, T>(&mut self, name: &'static str) -> Result<T, TakeError> {
+    pub fn take<C: Decode<T>, T>(&mut self, name: &'static str) -> Option<T> {
         if self.left == 0 {
-            return C::missing().ok_or_else(|| self.missing(name));
+            return C::missing().or_else(|| self.missing(name));
         }
         self.left -= 1;
-        C::take(self.input).map_err(|error| error.within(name))
+        match C::take(self.input) {
+            Ok(value) => Some(value),
+            Err(error) => self.fail(error, name),
+        }
     }
 
     /// The next field, or its default.
     #[inline]
-    pub fn take_or<C: Decode<T>, T>(
-        &mut self,
-        name: &'static str,
-        default: impl FnOnce() -> T,
-    ) -> Result<T, TakeError> {
+    pub fn take_or<C: Decode<T>, T>(&mut self, name: &'static str, default: impl FnOnce() -> T) -> Option<T> {
         if self.left == 0 {
-            return Ok(default());
+            return Some(default());
         }
         self.left -= 1;
-        C::take(self.input).map_err(|error| error.within(name))
+        match C::take(self.input) {
+            Ok(value) => Some(value),
+            Err(error) => self.fail(error, name),
+        }
     }
 
     /// Steps over what a newer publisher has more.
     #[inline]
-    pub fn finish(self) -> Result<(), TakeError> {
+    pub fn finish<T>(self, value: T) -> Result<T, TakeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         for _ in 0..self.left {
             self.input.skip()?;
         }
-        Ok(())
+        Ok(value)
+    }
+
+    /// Why a field was `None`.
+    #[cold]
+    pub fn failure<T>(self) -> Result<T, TakeError> {
+        Err(self.failed.unwrap_or_else(|| TakeError::new(TakeErrorKind::Missing, self.input.position())))
     }
 
     #[cold]
-    fn missing(&self, name: &'static str) -> TakeError {
-        TakeError::new(TakeErrorKind::Missing, self.input.position()).within(name)
+    fn missing<T>(&mut self, name: &'static str) -> Option<T> {
+        self.fail(TakeError::new(TakeErrorKind::Missing, self.input.position()), name)
+    }
+
+    /// Nothing more is taken once something failed.
+    #[cold]
+    fn fail<T>(&mut self, error: TakeError, name: &'static str) -> Option<T> {
+        self.left = 0;
+        self.failed.get_or_insert_with(|| error.within(name));
+        None
     }
 }
