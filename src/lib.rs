@@ -48,6 +48,23 @@ macro_rules! catalog {
     };
 }
 
+/// Fails the build if two of the catalogs that a program uses together declare an event of the same name: on the
+/// wire they could not be told apart.
+///
+/// ```ignore
+/// pub mod catalog {
+///     events::catalog!("events.toml");
+/// }
+///
+/// events::distinct!(events::catalog::AnyEvent, catalog::AnyEvent);
+/// ```
+#[macro_export]
+macro_rules! distinct {
+    ($($catalog:ty),* $(,)?) => {
+        const _: () = $crate::__private::assert_distinct(&[$(<$catalog as $crate::Catalog>::NAMES),*]);
+    };
+}
+
 /// The program in the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

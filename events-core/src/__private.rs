@@ -5,8 +5,11 @@
 
 pub mod bytes;
 mod codec;
+mod distinct;
 
 pub use codec::{AsBlob, AsField, AsSerde, AsText, Codec, Decode, Fields, Puts};
+
+pub use distinct::assert_distinct;
 
 pub use crate::event::{Catalog, Event, EventInfo, FieldInfo, PutError, Receive};
 pub use crate::field::Field;

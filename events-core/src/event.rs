@@ -70,6 +70,8 @@ pub trait Catalog: Sized + 'static {
     const NAME: &'static str;
     /// Every event of the catalog, in the order of the file.
     const EVENTS: &'static [&'static EventInfo];
+    /// The name of every event on the wire, sorted by its bytes.
+    const NAMES: &'static [&'static str];
 
     /// Takes the payload of the event called `name`. A name that is not in the catalog gives the
     /// variant `Unknown` with the payload as it came.

@@ -97,12 +97,21 @@ impl<'a> Reader<'a> {
     /// [`TakeError`] if something else comes next, or an integer that is negative.
     #[inline]
     pub fn u64(&mut self) -> Result<u64, TakeError> {
-        if let [first, rest @ ..] = self.rest
-            && *first < 0x80
-        {
-            self.rest = rest;
-            return Ok(u64::from(*first));
-        }
+        // The forms that are written for one, without the way over all integers.
+        let (value, rest) = match *self.rest {
+            [value @ 0..0x80, ref rest @ ..] => (u64::from(value), rest),
+            [0xcc, value, ref rest @ ..] => (u64::from(value), rest),
+            [0xcd, a, b, ref rest @ ..] => (u64::from(u16::from_be_bytes([a, b])), rest),
+            [0xce, a, b, c, d, ref rest @ ..] => (u64::from(u32::from_be_bytes([a, b, c, d])), rest),
+            [0xcf, a, b, c, d, e, f, g, h, ref rest @ ..] => (u64::from_be_bytes([a, b, c, d, e, f, g, h]), rest),
+            _ => return self.u64_of_any(),
+        };
+        self.rest = rest;
+        Ok(value)
+    }
+
+    #[cold]
+    fn u64_of_any(&mut self) -> Result<u64, TakeError> {
         let start = self.clone();
         let value = self.integer("a u64")?;
         u64::try_from(value).map_err(|_| start.range("a u64", value.to_string()))

@@ -20,7 +20,10 @@ pub(super) fn any_event(catalog: &Catalog) -> TokenStream {
         let doc = doc(&event.doc);
         quote! { #doc #name(#name), }
     });
-    let rows = rows(&catalog.events);
+    let mut sorted: Vec<&Event> = catalog.events.iter().collect();
+    sorted.sort_by(|one, other| one.name.cmp(&other.name));
+    let sorted_names = sorted.iter().map(|event| &event.name);
+    let rows = rows(&sorted);
     let conversions = catalog.events.iter().map(conversion);
     let name = &catalog.name;
     let serialize = catalog.serde.then(|| serialize(&rust_names));
@@ -57,6 +60,7 @@ pub(super) fn any_event(catalog: &Catalog) -> TokenStream {
             const EVENTS: &'static [&'static __events::__private::EventInfo] = &[
                 #(<#rust_names as __events::__private::Event>::INFO,)*
             ];
+            const NAMES: &'static [&'static str] = &[#(#sorted_names),*];
 
             #[inline]
             fn take(
@@ -99,9 +103,7 @@ pub(super) fn any_event(catalog: &Catalog) -> TokenStream {
     }
 }
 
-fn rows(events: &[Event]) -> Vec<TokenStream> {
-    let mut sorted: Vec<&Event> = events.iter().collect();
-    sorted.sort_by(|one, other| one.name.cmp(&other.name));
+fn rows(sorted: &[&Event]) -> Vec<TokenStream> {
     let row = |event: &&Event| {
         let (wire, rust) = (&event.name, format_ident!("{}", event.rust_name));
         quote! { (#wire, __events::__private::take_as::<#rust, AnyEvent>) }

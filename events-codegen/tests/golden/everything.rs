@@ -550,6 +550,17 @@ impl __events::__private::Catalog for AnyEvent {
         <Parameters as __events::__private::Event>::INFO,
         <Old as __events::__private::Event>::INFO,
     ];
+    const NAMES: &'static [&'static str] = &[
+        "DEFAULTS",
+        "KEYWORDS",
+        "NESTED",
+        "NOTHING",
+        "OLD",
+        "PARAMETERS",
+        "SCALARS",
+        "SECRETS",
+        "UID",
+    ];
     #[inline]
     fn take(
         name: &str,

@@ -68,6 +68,7 @@ impl __events::__private::Catalog for AnyEvent {
     const EVENTS: &'static [&'static __events::__private::EventInfo] = &[
         <PlainSwitched as __events::__private::Event>::INFO,
     ];
+    const NAMES: &'static [&'static str] = &["plain.SWITCHED"];
     #[inline]
     fn take(
         name: &str,

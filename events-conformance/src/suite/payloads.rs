@@ -165,6 +165,7 @@ pub enum AnySuite {
 impl Catalog for AnySuite {
     const NAME: &'static str = "suite";
     const EVENTS: &'static [&'static EventInfo] = &[Num::INFO, NumX::INFO];
+    const NAMES: &'static [&'static str] = &["SUITE", "SUITE_X"];
 
     fn take(name: &str, input: &mut Reader<'_>) -> Result<AnySuite, TakeError> {
         match name {
