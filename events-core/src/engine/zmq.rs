@@ -25,6 +25,7 @@ mod address;
 mod downlink;
 mod hub;
 mod inproc;
+mod keyholders;
 mod monitor;
 mod peers;
 mod place;

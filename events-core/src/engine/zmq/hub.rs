@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use zmq_sys as z;
 
 use super::address::Address;
+use super::keyholders::Keyholders;
 use super::monitor::{Event, Watched};
 use super::peers::Peers;
 use super::place::{self, Place};
@@ -14,7 +15,7 @@ use super::sys::{self, Message, Socket};
 use super::wake::Wake;
 use super::zap::Admission;
 use super::{QUEUE, Shared, io_error};
-use crate::engine::{Addresses, EngineError, Frame, Hub, Peer, PublishError, Subscription, Waker};
+use crate::engine::{Addresses, EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription, Waker};
 
 /// How long a listener of a server that has just ended may still hold its port.
 const PORT_FREE: Duration = Duration::from_millis(500);
@@ -29,6 +30,9 @@ pub(super) struct ZmqHub {
     xpub: Watched,
     wake: Wake,
     peers: Peers,
+    /// Where a connection proves whose it is.
+    keyholders: Option<Keyholders>,
+    sender: Option<Owner>,
     addresses: Addresses,
     /// The send timeout that is set, in milliseconds.
     timeout: i32,
@@ -70,7 +74,7 @@ impl ZmqHub {
         let (pull, xpub) = open().map_err(io_error("opening the server's sockets"))?;
         let admissions = [(&pull, &emit), (xpub.socket(), &reg)];
         let admissions = admissions.into_iter().map(|(socket, address)| shared.secure_server(socket, address));
-        let admissions = admissions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let admissions: Vec<_> = admissions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         // The way out first: who can send should find somebody who hears.
         let reg = listen(xpub.socket(), &reg, &mut places)?;
         let emit = listen(&pull, &emit, &mut places)?;
@@ -90,6 +94,8 @@ impl ZmqHub {
             xpub,
             wake: Wake::new().map_err(io_error("making an eventfd"))?,
             peers: Peers::default(),
+            keyholders: (!admissions.is_empty()).then(Keyholders::default),
+            sender: None,
             timeout: -1,
             foreign: 0,
             _admissions: admissions,
@@ -163,11 +169,16 @@ impl Hub for ZmqHub {
         for _ in 0..DROPPED_AT_ONCE {
             let Some(message) = self.pull.receive().map_err(io_error("receiving"))? else { break };
             if !message.more() {
+                self.sender = self.keyholders.as_mut().and_then(|known| known.of(&message));
                 return Ok(Some(message.share().into()));
             }
             self.skip(&message, |hub| &hub.pull)?;
         }
         Ok(None)
+    }
+
+    fn sender(&self) -> Option<Owner> {
+        self.sender
     }
 
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
@@ -183,7 +194,8 @@ impl Hub for ZmqHub {
             };
             // First what ended before: the descriptor of a connection that is gone may be this one's now.
             self.watch()?;
-            return Ok(Some(Subscription { on, topic, peer: self.peers.of(message) }));
+            let owner = self.keyholders.as_mut().and_then(|known| known.of(&message));
+            return Ok(Some(Subscription { on, topic, peer: self.peers.of(message), owner }));
         }
         Ok(None)
     }

@@ -101,7 +101,7 @@ struct Handler {
 
 /// What the handler says to one request.
 enum Verdict {
-    /// In, under this name.
+    /// In, under this key: names of files change, and two files may hold the same.
     In(String),
     /// Not in.
     Out,
@@ -139,7 +139,7 @@ impl Handler {
     fn reply(&self, request: &[Message]) -> io::Result<()> {
         let verdict = self.judge(request);
         let (code, user) = match &verdict {
-            Verdict::In(name) => ("200", name.as_str()),
+            Verdict::In(key) => ("200", key.as_str()),
             Verdict::Out => ("400", ""),
             Verdict::Failed => ("500", ""),
         };
@@ -165,7 +165,7 @@ impl Handler {
         let (key, address) = (z85(key), text(address));
         let from_here = address.parse::<IpAddr>().is_ok_and(|address| domain.access.allows(address));
         match domain.admitted.name(&key) {
-            Ok(Some(name)) if from_here => return Verdict::In(name.to_owned()),
+            Ok(Some(_)) if from_here => return Verdict::In(key),
             Err(error) => {
                 tracing::error!(%error, "nobody is let in: the keys of clients cannot be read");
                 return Verdict::Failed;
