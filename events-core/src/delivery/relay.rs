@@ -451,7 +451,7 @@ impl Relay {
                         self.figures.forged += 1;
                         return;
                     }
-                    self.intake.announced(&announced, now);
+                    self.intake.announced(&announced);
                     if self.shapes.len() < self.limits.known {
                         self.shapes.entry(fingerprint).or_insert(announced.shape);
                     }
