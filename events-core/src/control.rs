@@ -292,6 +292,8 @@ pub struct Figures {
     pub publishers: u64,
     /// Clients connected now.
     pub clients: u64,
+    /// Frames, control messages and subscriptions under an id of somebody else, which were dropped.
+    pub forged: u64,
 }
 
 #[cfg(test)]

@@ -177,6 +177,11 @@ pub trait Hub: Send {
     /// [`EngineError`] if the hub is closed for good.
     fn collect(&mut self) -> Result<Option<Frame>, EngineError>;
 
+    /// Who sent what [`collect`](Hub::collect) gave last, where the engine has proof of it.
+    fn sender(&self) -> Option<Owner> {
+        None
+    }
+
     /// The next change of subscriptions, if there is one. Subscriptions of one connection come in
     /// the order in which they were made; each is told, made or taken back, whoever else has the same. A
     /// connection that ends takes all of its own back.
@@ -220,11 +225,17 @@ pub struct Subscription {
     pub topic: Vec<u8>,
     /// The connection it came over, where the engine knows.
     pub peer: Option<Peer>,
+    /// Who made it, where the engine has proof of it.
+    pub owner: Option<Owner>,
 }
 
 /// Names a connection of a [`Hub`] while it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(pub u64);
+
+/// Whoever holds one key, over all connections of a [`Hub`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner(pub u32);
 
 /// Interrupts whoever waits at an engine's end. Cheap to clone, callable from any thread.
 #[derive(Clone)]

@@ -143,7 +143,7 @@ impl Net {
         } else {
             pipe.topics.remove(&topic);
         }
-        self.told.push_back(Subscription { on, topic, peer: Some(Peer(peer)) });
+        self.told.push_back(Subscription { on, topic, peer: Some(Peer(peer)), owner: None });
     }
 
     /// The program's end of its connection from the server is gone; the server may not know.
@@ -171,7 +171,7 @@ impl Net {
         if wire.down == Some(peer) {
             (wire.down, wire.news) = (None, true);
         }
-        let gone = |topic| Subscription { on: false, topic, peer: Some(Peer(peer)) };
+        let gone = |topic| Subscription { on: false, topic, peer: Some(Peer(peer)), owner: None };
         self.told.extend(pipe.topics.into_iter().map(gone));
     }
 

@@ -1,6 +1,7 @@
 //! Where every publisher stands at the server: which frame is next, which come twice, which too early.
 
-use rustc_hash::FxHashMap;
+use hashlink::LinkedHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Limits, Now};
 use crate::control::{Acked, Announced, Standing};
@@ -21,7 +22,8 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Intake {
     limits: Limits,
-    publishers: FxHashMap<u64, Known>,
+    /// The one not seen for longest first.
+    publishers: LinkedHashMap<u64, Known, FxBuildHasher>,
     /// Publishers that have something to be told.
     due: Vec<u64>,
 }
@@ -40,7 +42,6 @@ struct Known {
     due: Option<Now>,
     /// It must hear at once.
     urgent: bool,
-    seen: Now,
     streams: FxHashMap<Box<str>, Sequence>,
 }
 
@@ -65,15 +66,14 @@ impl Intake {
     /// Knows nobody.
     #[must_use]
     pub fn new(limits: Limits) -> Intake {
-        Intake { limits, publishers: FxHashMap::default(), due: Vec::new() }
+        Intake { limits, publishers: LinkedHashMap::with_hasher(FxBuildHasher), due: Vec::new() }
     }
 
     /// Decides about a frame with this header. What is to be taken counts once [`take`](Intake::take)
     /// says so.
     pub fn judge(&mut self, header: &Header, now: Now) -> Verdict {
         let retry = self.limits.retry;
-        let Some(known) = self.known(header.publisher, now) else { return Verdict::Early };
-        known.seen = now;
+        let Some(known) = self.known(header.publisher) else { return Verdict::Early };
         // Of a publisher that is new here only its oldest frame can be the first. One that is not marked
         // so was queued for a server that is gone.
         let oldest = header.has(flags::OLDEST) && header.position >= known.next;
@@ -97,7 +97,7 @@ impl Intake {
 
     /// The frame with this header and `len` bytes was handed out.
     pub fn take(&mut self, header: &Header, len: usize, now: Now) {
-        let Some(known) = self.known(header.publisher, now) else { return };
+        let Some(known) = self.known(header.publisher) else { return };
         known.next = header.position.saturating_add(1);
         known.again = false;
         known.asked = None;
@@ -126,9 +126,9 @@ impl Intake {
 
     /// Notes what a publisher said of itself. Once it has begun, what is known stays; before, the last
     /// word counts, since an earlier one may have been meant for another server.
-    pub fn announced(&mut self, said: &Announced, now: Now) {
+    pub fn announced(&mut self, said: &Announced) {
         let most = self.limits.known;
-        let Some(known) = self.known(said.publisher, now) else { return };
+        let Some(known) = self.known(said.publisher) else { return };
         if known.streams.len() < most && (known.next == 0 || !known.streams.contains_key(&*said.name)) {
             let stream = Sequence { base: said.fresh, at: Stream::Next(said.sequence) };
             known.streams.insert(said.name.as_str().into(), stream);
@@ -216,13 +216,12 @@ impl Intake {
         Some(since + self.limits.ack_after)
     }
 
-    /// The entry of a publisher; a new one takes the place of the one not seen for longest when there
-    /// are too many.
-    fn known(&mut self, publisher: u64, now: Now) -> Option<&mut Known> {
-        if !self.publishers.contains_key(&publisher) {
+    /// The entry of a publisher that is seen now; a new one takes the place of the one not seen for longest
+    /// when there are too many.
+    fn known(&mut self, publisher: u64) -> Option<&mut Known> {
+        if self.publishers.to_back(&publisher).is_none() {
             if self.publishers.len() >= self.limits.known {
-                let oldest = self.publishers.iter().min_by_key(|(_, known)| known.seen).map(|(&id, _)| id)?;
-                self.publishers.remove(&oldest);
+                self.publishers.pop_front()?;
             }
             let known = Known {
                 next: 0,
@@ -231,11 +230,38 @@ impl Intake {
                 asked: None,
                 due: None,
                 urgent: false,
-                seen: now,
                 streams: FxHashMap::default(),
             };
             self.publishers.insert(publisher, known);
         }
         self.publishers.get_mut(&publisher)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_publisher_takes_the_place_of_the_one_not_seen_for_longest() {
+        let mut intake = Intake::new(Limits { known: 3, ..Limits::default() });
+        let header = |publisher, position| Header {
+            flags: if position == 1 { flags::OLDEST } else { 0 },
+            publisher,
+            position,
+            sequence: 0,
+            fingerprint: 0,
+            sent_at: 0,
+        };
+        for publisher in [1, 2, 3] {
+            intake.take(&header(publisher, 1), 1, 0);
+        }
+        assert_eq!(intake.judge(&header(1, 2), 0), Verdict::Take);
+        intake.take(&header(4, 1), 1, 0);
+        let baseline: Vec<u64> = intake.baseline().into_iter().map(|(publisher, _)| publisher).collect();
+        assert_eq!(baseline, [3, 1, 4]);
+        // Who was forgotten is a stranger: it is asked where it begins.
+        assert_eq!(intake.judge(&header(2, 2), 0), Verdict::Early);
+        assert_eq!(intake.len(), 3);
     }
 }

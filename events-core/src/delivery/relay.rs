@@ -12,12 +12,13 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::intake::{Intake, Stream, Verdict};
+use super::owners::Owners;
 use super::replay::{Next, Replay};
 use super::retained::{Kept, Retained};
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
-use crate::engine::{EngineError, Frame, Hub, Peer, PublishError, Subscription};
+use crate::engine::{EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription};
 use crate::frame::{self, Content, View, flags};
 
 /// How many subscriptions, and how many frames, one turn takes.
@@ -35,6 +36,7 @@ pub struct Relay {
     epoch: u64,
     limits: Limits,
     intake: Intake,
+    owners: Owners,
     ring: Ring,
     retained: Retained,
     shapes: FxHashMap<u64, String>,
@@ -94,6 +96,7 @@ impl Relay {
             epoch,
             limits,
             intake: Intake::new(limits),
+            owners: Owners::default(),
             ring: Ring::new(limits),
             retained: Retained::new(limits.known),
             shapes: FxHashMap::default(),
@@ -135,7 +138,7 @@ impl Relay {
         for _ in 0..SLICE * 4 {
             let Some(subscription) = hub.subscription()? else { break };
             busy = true;
-            self.subscribed(subscription, now);
+            self.subscribed(hub, subscription, now);
         }
         self.answer(hub)?;
         busy |= self.replay(hub, now)?;
@@ -170,8 +173,19 @@ impl Relay {
         self.clients.is_empty() && self.answers.is_empty() && self.pending.is_none()
     }
 
-    fn subscribed(&mut self, subscription: Subscription, now: Now) {
-        let Some(topic) = Topic::parse(&subscription.topic) else { return };
+    fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) {
+        let topic = Topic::parse(&subscription.topic);
+        if subscription.on && !self.owners.may_hear(&subscription, topic.as_ref()) {
+            self.figures.forged += 1;
+            if let Some(Topic::Rx { client }) = topic {
+                self.owners.listens(client, subscription.peer);
+            }
+            if let Some(peer) = subscription.peer {
+                hub.disconnect(peer);
+            }
+            return;
+        }
+        let Some(topic) = topic else { return };
         match (topic, subscription.on) {
             (Topic::Rx { client }, true) => {
                 // A new connection begins anew; what the old one wanted is of no use any more.
@@ -181,6 +195,7 @@ impl Relay {
                     self.clients.insert(client, Client { peer, connections, seen: now, replay: None, served: None });
                 }
             }
+            (Topic::Rx { client }, false) if self.owners.listened(client, &subscription) => {}
             (Topic::Rx { client }, false) => {
                 // The end of an old connection may be noticed after the new one began, and not every
                 // engine can tell which of them ended.
@@ -332,7 +347,7 @@ impl Relay {
             }
             let Some(message) = hub.collect()? else { return Ok(busy) };
             busy = true;
-            self.collected(message, now);
+            self.collected(message, hub.sender(), now);
         }
         Ok(busy)
     }
@@ -355,12 +370,13 @@ impl Relay {
         true
     }
 
-    fn collected(&mut self, message: Frame, now: Now) {
+    fn collected(&mut self, message: Frame, sender: Option<Owner>, now: Now) {
         if message.len() > self.limits.largest_frame + frame::HEADER + frame::MAX_NAME + 1 {
             self.figures.malformed += 1;
             return;
         }
         match frame::parse(&message) {
+            Ok(Content::Event(view)) if !self.owners.may_use(view.header.publisher, sender) => self.figures.forged += 1,
             Ok(Content::Event(view)) => {
                 if self.admits(&view, &message, now) {
                     self.pending = Some(message);
@@ -370,7 +386,7 @@ impl Relay {
                 self.figures.foreign += 1;
                 self.pending = Some(message);
             }
-            Ok(Content::Control) => self.controlled(&message, now),
+            Ok(Content::Control) => self.controlled(&message, sender, now),
             Err(_) => self.figures.malformed += 1,
         }
     }
@@ -425,18 +441,26 @@ impl Relay {
         }
     }
 
-    fn controlled(&mut self, message: &Frame, now: Now) {
+    fn controlled(&mut self, message: &Frame, sender: Option<Owner>, now: Now) {
         match control::parse(message) {
             Some((Topic::Shape { fingerprint }, body)) => {
                 if let Some(announced) = control::body::<Announced>(body)
                     && crate::shape::fingerprint_of(&announced.shape) == fingerprint
                 {
-                    self.intake.announced(&announced, now);
+                    if !self.owners.may_use(announced.publisher, sender) {
+                        self.figures.forged += 1;
+                        return;
+                    }
+                    self.intake.announced(&announced);
                     if self.shapes.len() < self.limits.known {
                         self.shapes.entry(fingerprint).or_insert(announced.shape);
                     }
                     return;
                 }
+            }
+            Some((Topic::Resume { client, .. }, _)) if !self.owners.may_use(client, sender) => {
+                self.figures.forged += 1;
+                return;
             }
             Some((Topic::Resume { client, number }, body)) => {
                 if let Some(resume) = control::body::<Resume>(body)

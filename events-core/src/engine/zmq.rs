@@ -25,6 +25,7 @@ mod address;
 mod downlink;
 mod hub;
 mod inproc;
+mod keyholders;
 mod monitor;
 mod peers;
 mod place;
@@ -204,7 +205,12 @@ impl Shared {
 
     /// Gives a server's socket its key and somebody who decides who comes in. Before it is bound: libzmq
     /// ignores what is set after that, and lets everybody in.
-    fn secure_server(&self, socket: &sys::Socket, address: &Address) -> Result<Option<zap::Admission>, EngineError> {
+    fn secure_server(
+        &self,
+        socket: &sys::Socket,
+        address: &Address,
+        wake: &wake::Wake,
+    ) -> Result<Option<zap::Admission>, EngineError> {
         let Some(access) = self.curve(address)? else { return Ok(None) };
         let key = access.keys().server()?;
         // So that this user's own clients are let in, whether they or the server were there first.
@@ -214,7 +220,7 @@ impl Shared {
             Some(handler) => handler,
             None => slot.insert(zap::Zap::start(&self.context.zmq).map_err(io_error("starting the handler of keys"))?),
         };
-        let admission = handler.admit(access);
+        let admission = handler.admit(access, wake);
         let set = || {
             socket.set_int(z::ZMQ_CURVE_SERVER, 1)?;
             socket.set_bytes(z::ZMQ_CURVE_SECRETKEY, key.secret().as_bytes())?;

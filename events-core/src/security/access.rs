@@ -90,23 +90,41 @@ pub(crate) struct Admitted {
     changed: Option<SystemTime>,
 }
 
+/// What happened to the keys that may connect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    /// One of them was taken away.
+    pub(crate) lost: bool,
+}
+
 impl Admitted {
     pub(crate) fn new(keys: Keys) -> Admitted {
         Admitted { keys, names: HashMap::new(), changed: None }
     }
 
-    /// The name under which `key` may connect.
-    pub(crate) fn name(&mut self, key: &str) -> Result<Option<&str>, SecurityError> {
+    /// Whether `key` may connect.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.names.contains_key(key)
+    }
+
+    /// Reads the keys again if the folder has changed, and says whether they have.
+    pub(crate) fn refresh(&mut self) -> Result<Option<Change>, SecurityError> {
+        let mut change = None;
         let folder = self.keys.clients_folder()?;
         let changed = std::fs::metadata(&folder).and_then(|folder| folder.modified()).ok();
         if changed.is_none() || changed != self.changed {
-            self.names = self.keys.clients()?;
+            let names = self.keys.clients()?;
+            let lost = self.names.keys().any(|key| !names.contains_key(key));
+            if lost || names.len() != self.names.len() {
+                change = Some(Change { lost });
+            }
+            self.names = names;
             // Clocks of file systems tick slowly: a second change may carry the time of the first. So a
             // time counts only when it lies behind us.
             let settled = |at: &SystemTime| at.elapsed().is_ok_and(|age| age > Duration::from_millis(100));
             self.changed = changed.filter(settled);
         }
-        Ok(self.names.get(key).map(String::as_str))
+        Ok(change)
     }
 }
 

@@ -196,7 +196,7 @@ impl State {
         down.push(Arrival::Message { head: hub.welcome.clone(), body: None });
         for topic in down.topics.topics() {
             hub.subscribers.entry(topic).insert(id);
-            hub.changes.push_back(Subscription { on: true, topic: topic.clone(), peer: Some(peer) });
+            hub.changes.push_back(Subscription { on: true, topic: topic.clone(), peer: Some(peer), owner: None });
         }
         hub.bell.ring();
     }
@@ -253,7 +253,7 @@ impl State {
             && let Some(hub) = self.hubs.get_mut(&hub)
         {
             hub.subscribers.entry(topic).insert(id);
-            hub.changes.push_back(Subscription { on: true, topic: topic.to_vec(), peer: Some(peer) });
+            hub.changes.push_back(Subscription { on: true, topic: topic.to_vec(), peer: Some(peer), owner: None });
             hub.bell.ring();
         }
     }
@@ -360,7 +360,7 @@ impl Serving {
             self.subscribers.remove(topic);
         }
         if had {
-            self.changes.push_back(Subscription { on: false, topic: topic.to_vec(), peer });
+            self.changes.push_back(Subscription { on: false, topic: topic.to_vec(), peer, owner: None });
         }
     }
 }

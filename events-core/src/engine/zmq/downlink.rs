@@ -150,7 +150,7 @@ impl ZmqDownlink {
                 Event::Refused => self.trouble = Some(Trouble::Refused),
                 // The other side may hang up before its reason is read: what was told before says more.
                 Event::Dropped => _ = self.trouble.get_or_insert(Trouble::Dropped),
-                Event::Accepted => {}
+                Event::Accepted(_) => {}
             }
         }
         Ok(())

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use zmq_sys as z;
 
 use super::address::Address;
+use super::keyholders::{Keyholders, Side};
 use super::monitor::{Event, Watched};
 use super::peers::Peers;
 use super::place::{self, Place};
 use super::sys::{self, Message, Socket};
 use super::wake::Wake;
-use super::zap::Admission;
 use super::{QUEUE, Shared, io_error};
-use crate::engine::{Addresses, EngineError, Frame, Hub, Peer, PublishError, Subscription, Waker};
+use crate::engine::{Addresses, EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription, Waker};
 
 /// How long a listener of a server that has just ended may still hold its port.
 const PORT_FREE: Duration = Duration::from_millis(500);
@@ -25,20 +25,37 @@ const DROPPED_AT_ONCE: usize = 64;
 
 pub(super) struct ZmqHub {
     shared: Arc<Shared>,
-    pull: Socket,
+    pull: Pull,
     xpub: Watched,
     wake: Wake,
     peers: Peers,
+    /// Where a connection proves whose it is. After the sockets: until they are closed, libzmq asks who may
+    /// come in.
+    keyholders: Option<Keyholders>,
+    sender: Option<Owner>,
     addresses: Addresses,
     /// The send timeout that is set, in milliseconds.
     timeout: i32,
     /// Messages that no client of ours sends.
     foreign: u64,
     inproc: Vec<String>,
-    // After the sockets: until they are closed, libzmq asks who may come in.
-    _admissions: Vec<Admission>,
     // Last: given up when the sockets are closed.
     _places: Vec<Place>,
+}
+
+/// The PULL, whose connections are followed only where they prove whose they are.
+enum Pull {
+    Plain(Socket),
+    Watched(Watched),
+}
+
+impl Pull {
+    fn socket(&self) -> &Socket {
+        match self {
+            Pull::Plain(socket) => socket,
+            Pull::Watched(watched) => watched.socket(),
+        }
+    }
 }
 
 impl ZmqHub {
@@ -50,6 +67,7 @@ impl ZmqHub {
         }
         sys::raise_descriptor_limit();
         let mut places = Place::take_all(&[&emit, &reg])?;
+        let wake = Wake::new().map_err(io_error("making an eventfd"))?;
         let open = || {
             let pull = shared.socket(z::ZMQ_PULL, &emit)?;
             pull.set_int(z::ZMQ_RCVHWM, QUEUE)?;
@@ -65,15 +83,21 @@ impl ZmqHub {
                     socket.set_bytes(sys::IPC_FILTER_UID, &sys::effective_user().to_ne_bytes())?;
                 }
             }
+            // Without keys nothing of what the events tell would be asked.
+            let secured = shared.curve(&emit).is_ok_and(|access| access.is_some());
+            let pull = match secured {
+                true => Pull::Watched(Watched::new(&shared.context.zmq, pull)?),
+                false => Pull::Plain(pull),
+            };
             Ok((pull, Watched::new(&shared.context.zmq, xpub)?))
         };
         let (pull, xpub) = open().map_err(io_error("opening the server's sockets"))?;
-        let admissions = [(&pull, &emit), (xpub.socket(), &reg)];
-        let admissions = admissions.into_iter().map(|(socket, address)| shared.secure_server(socket, address));
-        let admissions = admissions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let admissions = [(pull.socket(), &emit), (xpub.socket(), &reg)];
+        let admissions = admissions.into_iter().map(|(socket, address)| shared.secure_server(socket, address, &wake));
+        let admissions: Vec<_> = admissions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         // The way out first: who can send should find somebody who hears.
         let reg = listen(xpub.socket(), &reg, &mut places)?;
-        let emit = listen(&pull, &emit, &mut places)?;
+        let emit = listen(pull.socket(), &emit, &mut places)?;
         let inproc = [&emit, &reg].into_iter().filter_map(|address| match address {
             Address::Inproc(name) => Some(name.clone()),
             _ => None,
@@ -88,11 +112,12 @@ impl ZmqHub {
             shared,
             pull,
             xpub,
-            wake: Wake::new().map_err(io_error("making an eventfd"))?,
+            wake,
             peers: Peers::default(),
+            keyholders: (!admissions.is_empty()).then(|| Keyholders::new(admissions)),
+            sender: None,
             timeout: -1,
             foreign: 0,
-            _admissions: admissions,
             _places: places,
         })
     }
@@ -101,6 +126,26 @@ impl ZmqHub {
         while let Some(event) = self.xpub.next_event().map_err(io_error("watching connections"))? {
             if let Event::Disconnected(fd) = event {
                 self.peers.forget(fd);
+            }
+            if let Some(known) = &mut self.keyholders {
+                known.note(event, Side::Xpub);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the connections of clients with keys, and ends those whose key is gone.
+    fn look_after_keys(&mut self) -> Result<(), EngineError> {
+        let Some(known) = &mut self.keyholders else { return Ok(()) };
+        if let Pull::Watched(pull) = &self.pull {
+            while let Some(event) = pull.next_event().map_err(io_error("watching connections"))? {
+                known.note(event, Side::Pull);
+            }
+        }
+        if known.changed() {
+            self.watch()?;
+            if let Some(known) = &mut self.keyholders {
+                known.end_removed();
             }
         }
         Ok(())
@@ -150,7 +195,7 @@ impl Drop for ZmqHub {
         // would reach the socket that is about to close.
         for name in &self.inproc {
             let endpoint = Address::Inproc(name.clone()).endpoint();
-            let _ = self.pull.unbind(&endpoint).or_else(|_| self.xpub.socket().unbind(&endpoint));
+            let _ = self.pull.socket().unbind(&endpoint).or_else(|_| self.xpub.socket().unbind(&endpoint));
         }
         for name in &self.inproc {
             self.shared.context.inproc.gone(name);
@@ -161,16 +206,22 @@ impl Drop for ZmqHub {
 impl Hub for ZmqHub {
     fn collect(&mut self) -> Result<Option<Frame>, EngineError> {
         for _ in 0..DROPPED_AT_ONCE {
-            let Some(message) = self.pull.receive().map_err(io_error("receiving"))? else { break };
+            let Some(message) = self.pull.socket().receive().map_err(io_error("receiving"))? else { break };
             if !message.more() {
+                self.sender = self.keyholders.as_mut().and_then(|known| known.of(&message, Side::Pull));
                 return Ok(Some(message.share().into()));
             }
-            self.skip(&message, |hub| &hub.pull)?;
+            self.skip(&message, |hub| hub.pull.socket())?;
         }
         Ok(None)
     }
 
+    fn sender(&self) -> Option<Owner> {
+        self.sender
+    }
+
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
+        self.look_after_keys()?;
         for _ in 0..DROPPED_AT_ONCE {
             let Some(message) = self.xpub.socket().receive().map_err(io_error("receiving"))? else { break };
             let (on, topic) = match message.split_first() {
@@ -183,7 +234,8 @@ impl Hub for ZmqHub {
             };
             // First what ended before: the descriptor of a connection that is gone may be this one's now.
             self.watch()?;
-            return Ok(Some(Subscription { on, topic, peer: self.peers.of(message) }));
+            let owner = self.keyholders.as_mut().and_then(|known| known.of(&message, Side::Xpub));
+            return Ok(Some(Subscription { on, topic, peer: self.peers.of(message), owner }));
         }
         Ok(None)
     }
@@ -211,7 +263,7 @@ impl Hub for ZmqHub {
         let deadline = Instant::now().checked_add(limit);
         loop {
             let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            let sockets = [&self.pull, self.xpub.socket(), self.xpub.events()];
+            let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events()];
             let ([frame, subscription, event], woken) =
                 sys::poll(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
             if event {

@@ -11,8 +11,8 @@ use super::sys::{Context, Socket};
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A connection was accepted.
-    Accepted,
+    /// A connection with this descriptor was accepted.
+    Accepted(RawFd),
     /// A connection was made, or is being made: libzmq goes on by itself.
     Trying,
     /// Nobody took the connection; libzmq tries again by itself.
@@ -97,7 +97,7 @@ fn parse(head: &[u8]) -> Option<Event> {
     let (kind, value) = head.split_first_chunk::<2>()?;
     let value = u32::from_ne_bytes(*value.first_chunk::<4>()?);
     Some(match u32::from(u16::from_ne_bytes(*kind)) {
-        z::ZMQ_EVENT_ACCEPTED => Event::Accepted,
+        z::ZMQ_EVENT_ACCEPTED => Event::Accepted(value as RawFd),
         z::ZMQ_EVENT_CONNECTED | z::ZMQ_EVENT_CONNECT_DELAYED => Event::Trying,
         z::ZMQ_EVENT_CONNECT_RETRIED => Event::Retrying,
         z::ZMQ_EVENT_HANDSHAKE_SUCCEEDED => Event::Ready,

@@ -60,7 +60,7 @@ impl Peers {
 }
 
 /// What `fd` refers to now, and the number of that.
-fn open(fd: RawFd) -> Option<(File, u64)> {
+pub(super) fn open(fd: RawFd) -> Option<(File, u64)> {
     let socket = File::from(sys::duplicate(fd).ok()?);
     let inode = socket.metadata().ok()?.ino();
     Some((socket, inode))

@@ -16,7 +16,10 @@ use zmq_sys as z;
 
 use super::sys::{self, Context, Message, Socket};
 use super::wake::Wake;
-use crate::security::{Access, Admitted, z85};
+use crate::security::{Access, Admitted, SecurityError, z85};
+
+/// How often the folder of keys is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The handler of a context. Runs until it is dropped.
 pub(super) struct Zap {
@@ -32,19 +35,57 @@ struct Domains(Arc<Mutex<HashMap<String, Domain>>>);
 struct Domain {
     access: Access,
     admitted: Admitted,
+    changes: Arc<Changes>,
+    /// Interrupts the hub when keys come or go.
+    wake: Wake,
     /// When a refusal was last logged: one who knocks all day does not fill the log.
     logged: Option<Instant>,
+}
+
+/// How often the keys have changed.
+#[derive(Default)]
+struct Changes {
+    all: AtomicU64,
+    losses: AtomicU64,
+}
+
+impl Domain {
+    /// Looks whether keys came or went.
+    fn refresh(&mut self) -> Result<(), SecurityError> {
+        if let Some(change) = self.admitted.refresh()? {
+            self.changes.losses.fetch_add(u64::from(change.lost), Ordering::Release);
+            self.changes.all.fetch_add(1, Ordering::Release);
+            self.wake.call();
+        }
+        Ok(())
+    }
 }
 
 /// A server's domain, known while this lives.
 pub(super) struct Admission {
     name: String,
+    changes: Arc<Changes>,
     domains: Domains,
 }
 
 impl Admission {
     pub(super) fn domain(&self) -> &str {
         &self.name
+    }
+
+    /// How often keys came or went.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.all.load(Ordering::Acquire)
+    }
+
+    /// How often keys went.
+    pub(super) fn losses(&self) -> u64 {
+        self.changes.losses.load(Ordering::Acquire)
+    }
+
+    /// Whether `key` may be here.
+    pub(super) fn admits(&self, key: &str) -> bool {
+        self.domains.lock().get(&self.name).is_some_and(|domain| domain.admitted.has(key))
     }
 }
 
@@ -72,13 +113,17 @@ impl Zap {
         Ok(Zap { domains, wake, ended, thread: Some(thread) })
     }
 
-    /// A new domain with these rules.
-    pub(super) fn admit(&self, access: &Access) -> Admission {
+    /// A new domain with these rules. `wake` is called when the keys have changed.
+    pub(super) fn admit(&self, access: &Access, wake: &Wake) -> Admission {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("events.{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let admitted = Admitted::new(access.keys().clone());
-        self.domains.lock().insert(name.clone(), Domain { access: access.clone(), admitted, logged: None });
-        Admission { name, domains: self.domains.clone() }
+        let (admitted, changes) = (Admitted::new(access.keys().clone()), Arc::new(Changes::default()));
+        let (access, wake) = (access.clone(), wake.clone());
+        let domain = Domain { access, admitted, changes: Arc::clone(&changes), wake, logged: None };
+        self.domains.lock().insert(name.clone(), domain);
+        // From now on the folder is looked at.
+        self.wake.call();
+        Admission { name, changes, domains: self.domains.clone() }
     }
 }
 
@@ -101,7 +146,7 @@ struct Handler {
 
 /// What the handler says to one request.
 enum Verdict {
-    /// In, under this name.
+    /// In, under this key: names of files change, and two files may hold the same.
     In(String),
     /// Not in.
     Out,
@@ -114,7 +159,7 @@ impl Handler {
         while !self.ended.load(Ordering::Acquire) {
             let answered = self.request().and_then(|request| match request {
                 Some(request) => self.reply(&request),
-                None => sys::poll([&self.socket], self.wake.fd(), Duration::MAX).map(|_| self.wake.clear()),
+                None => self.wait(),
             });
             if let Err(error) = answered {
                 // Without a handler every handshake hangs until its limit: nobody comes in.
@@ -122,6 +167,20 @@ impl Handler {
                 return;
             }
         }
+    }
+
+    /// Waits for a request, and looks after the keys meanwhile.
+    fn wait(&self) -> io::Result<()> {
+        let limit = if self.domains.lock().is_empty() { Duration::MAX } else { LOOK };
+        let ([asked], _) = sys::poll([&self.socket], self.wake.fd(), limit)?;
+        self.wake.clear();
+        if !asked {
+            for domain in self.domains.lock().values_mut() {
+                // Keys that cannot be read end no connection. Whoever comes now is not let in, which is logged.
+                let _ = domain.refresh();
+            }
+        }
+        Ok(())
     }
 
     fn request(&self) -> io::Result<Option<Vec<Message>>> {
@@ -139,7 +198,7 @@ impl Handler {
     fn reply(&self, request: &[Message]) -> io::Result<()> {
         let verdict = self.judge(request);
         let (code, user) = match &verdict {
-            Verdict::In(name) => ("200", name.as_str()),
+            Verdict::In(key) => ("200", key.as_str()),
             Verdict::Out => ("400", ""),
             Verdict::Failed => ("500", ""),
         };
@@ -164,14 +223,13 @@ impl Handler {
         let (b"CURVE", Ok(key)) = (&**mechanism, <&[u8; 32]>::try_from(&**key)) else { return Verdict::Out };
         let (key, address) = (z85(key), text(address));
         let from_here = address.parse::<IpAddr>().is_ok_and(|address| domain.access.allows(address));
-        match domain.admitted.name(&key) {
-            Ok(Some(name)) if from_here => return Verdict::In(name.to_owned()),
+        match domain.refresh().map(|()| domain.admitted.has(&key)) {
+            Ok(true) if from_here => return Verdict::In(key),
             Err(error) => {
                 tracing::error!(%error, "nobody is let in: the keys of clients cannot be read");
                 return Verdict::Failed;
             }
             Ok(known) => {
-                let known = known.is_some();
                 if domain.logged.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
                     domain.logged = Some(Instant::now());
                     match (known, from_here) {
