@@ -13,6 +13,7 @@ mod common;
 
 mod burst;
 mod circles;
+mod clock;
 mod exits;
 mod handlers;
 mod killed;

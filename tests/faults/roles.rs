@@ -15,7 +15,7 @@ use events_core::engine::{self, Addresses};
 
 use crate::ledger::{Account, Ledger};
 use crate::world::{MARK, ROLE, patience};
-use crate::{circles, exits, handlers, many, standby};
+use crate::{circles, clock, exits, handlers, many, standby};
 
 /// Plays what the environment says, as `ROLE ARGUMENT…`.
 pub(crate) fn play() {
@@ -23,6 +23,7 @@ pub(crate) fn play() {
     let words: Vec<&str> = role.split_whitespace().collect();
     match words[..] {
         ["server"] => server(),
+        ["clock"] => clock::role(),
         ["standby"] => standby::role(),
         ["exits", way, count] => exits::role(way, count),
         ["echo", from, to] => circles::echo(from, to),

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,6 +48,8 @@ pub(crate) struct World {
     emit: String,
     reg: String,
     folder: tempfile::TempDir,
+    /// A library that every process loads before all others.
+    preload: Option<PathBuf>,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -74,7 +77,17 @@ impl World {
         // A row that failed is over as well.
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a folder");
-        World { emit: String::new(), reg: String::new(), folder, _alone: alone }
+        World { emit: String::new(), reg: String::new(), folder, preload: None, _alone: alone }
+    }
+
+    /// A folder that goes with it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Has every process that starts from now on load this library first.
+    pub(crate) fn preload(&mut self, library: PathBuf) {
+        self.preload = Some(library);
     }
 
     /// A client in this process: over ipc, since keys are looked for where the environment says.
@@ -92,15 +105,18 @@ impl World {
     /// Starts a process in a role.
     pub(crate) fn begin(&self, role: &str) -> Player {
         let program = std::env::current_exe().expect("the path of this program");
-        Player(Process::start(
-            Command::new(program)
-                .args(["--exact", "plays_its_role", "--nocapture"])
-                .env(ROLE, role)
-                .env("EVENTS_EMIT_ADDR", &self.emit)
-                .env("EVENTS_REG_ADDR", &self.reg)
-                .env("XDG_CONFIG_HOME", self.folder.path())
-                .env("XDG_RUNTIME_DIR", self.folder.path()),
-        ))
+        let mut command = Command::new(program);
+        command
+            .args(["--exact", "plays_its_role", "--nocapture"])
+            .env(ROLE, role)
+            .env("EVENTS_EMIT_ADDR", &self.emit)
+            .env("EVENTS_REG_ADDR", &self.reg)
+            .env("XDG_CONFIG_HOME", self.folder.path())
+            .env("XDG_RUNTIME_DIR", self.folder.path());
+        if let Some(library) = &self.preload {
+            command.env("LD_PRELOAD", library);
+        }
+        Player(Process::start(&mut command))
     }
 
     /// Several at once.

@@ -1,9 +1,11 @@
 //! Registering, emitting, receiving.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use events_core::engine::Frame;
 use events_core::error::Error;
+use events_core::event::Event;
+use events_core::frame::{self, Header, flags};
 
 use super::bench::{Bench, Log, WATCHDOG, eventually};
 use super::payloads::{AnySuite, Kept, Num, NumX, NumXy, Pong, Shaped, ShapedNewer, ShapedOther};
@@ -271,6 +273,36 @@ pub fn foreign_messages_are_counted(bench: &Bench) {
     assert_eq!(log.wait_for(1), [1]);
     assert_eq!(listener.stats().foreign, 1);
     eventually("the server counts it", || server.figures().foreign == 1);
+}
+
+/// Whatever a publisher's clock says, its events arrive in the order of their positions; only the age differs.
+pub fn clocks_change_the_age_alone(bench: &Bench) {
+    let now = u64::try_from(SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_micros()).expect("years");
+    let day = 86_400_000_000;
+    let clocks = [now, now + 3_650 * day, 0, u64::MAX, now - day, now];
+
+    let _server = bench.server();
+    let listener = bench.client();
+    let log = Log::default();
+    let inside = log.clone();
+    listener.register::<Num>(move |e| inside.push((e.0, e.age(), e.sent_at()))).expect("registered");
+    let (mut uplink, _downlink) = bench.engine().connect(bench.addresses()).expect("ends");
+    for (number, sent_at) in (0..).zip(clocks) {
+        let flags = if number == 0 { flags::OLDEST } else { 0 };
+        let fingerprint = Num::INFO.fingerprint;
+        let header = Header { flags, publisher: 77, position: number + 1, sequence: number, fingerprint, sent_at };
+        let mut frame = Vec::new();
+        frame::begin(&mut frame, Num::INFO.name, &header);
+        Num(number).put(&mut frame).expect("put");
+        uplink.send(&Frame::new(frame)).expect("sent");
+    }
+    let seen = log.wait_for(clocks.len());
+    assert!(seen.iter().map(|(number, ..)| *number).eq(0..6));
+    let ages: Vec<_> = seen.iter().map(|(_, age, _)| *age).collect();
+    assert_eq!((ages[1], ages[3]), (Duration::ZERO, Duration::ZERO));
+    assert!(ages[0] <= ages[4] && ages[4] < ages[2], "{ages:?}");
+    assert!(ages[4] >= Duration::from_micros(day));
+    assert_eq!(listener.stats().missed, 0);
 }
 
 /// A subscription is an iterator and ends with its client.
