@@ -10,7 +10,8 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use hashlink::LinkedHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::delivery::subscriber::Step;
 use crate::engine::Frame;
@@ -45,7 +46,7 @@ pub(crate) struct Dispatcher {
 struct Entry {
     routes: Vec<Box<dyn Route>>,
     /// The next sequence of each publisher.
-    expected: FxHashMap<u64, u64>,
+    expected: Expected,
 }
 
 /// What tells where a stream stands.
@@ -58,6 +59,9 @@ enum Tells {
     /// A replay; the stream began there for this server.
     From(u64),
 }
+
+/// By publisher, the one that was silent for longest first: the next sequence of one event.
+type Expected = LinkedHashMap<u64, u64, FxBuildHasher>;
 
 /// How many publishers one event is followed for, and how many verdicts on shapes are kept.
 const KNOWN: usize = 65_536;
@@ -167,8 +171,7 @@ impl Dispatcher {
         self.expect(view.name, publisher, sequence, tells, around);
         let next = sequence.saturating_add(self.records(&view, None, around));
         if let Some(entry) = self.entries.get_mut(view.name) {
-            let expected = entry.expected.entry(publisher).or_default();
-            *expected = next.max(*expected);
+            reach(&mut entry.expected, publisher, next);
         }
     }
 
@@ -179,8 +182,7 @@ impl Dispatcher {
             && self.rank(view.name) != Rank::Nobody
             && let Some(entry) = self.entries.get_mut(view.name)
         {
-            let expected = entry.expected.entry(view.header.publisher).or_default();
-            *expected = (*expected).max(view.header.sequence.saturating_add(view.count()));
+            reach(&mut entry.expected, view.header.publisher, view.header.sequence.saturating_add(view.count()));
         }
     }
 
@@ -215,12 +217,7 @@ impl Dispatcher {
             (None, ..) => sequence,
         };
         let entry = self.entries.entry(event.into()).or_default();
-        if entry.expected.len() >= KNOWN && known.is_none() {
-            // Publishers that are gone for long make room; which one is left out hardly matters.
-            let victim = entry.expected.keys().next().copied();
-            victim.map(|victim| entry.expected.remove(&victim));
-        }
-        entry.expected.insert(publisher, sequence);
+        reach(&mut entry.expected, publisher, sequence);
         if sequence > from {
             around.lagged(Lagged { event: event.to_owned(), publisher, missed: sequence - from });
         }
@@ -296,4 +293,16 @@ fn readable(
             false
         }
     }
+}
+
+/// Notes that a publisher's next sequence is at least `next`. Publishers that are silent for long make room.
+fn reach(expected: &mut Expected, publisher: u64, next: u64) {
+    if let Some(at) = expected.to_back(&publisher) {
+        *at = next.max(*at);
+        return;
+    }
+    if expected.len() >= KNOWN {
+        expected.pop_front();
+    }
+    expected.insert(publisher, next);
 }

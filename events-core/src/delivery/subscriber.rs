@@ -11,7 +11,8 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use hashlink::LinkedHashMap;
+use rustc_hash::FxBuildHasher;
 
 use super::{Limits, Now};
 use crate::control::{self, About, Leaving, Replay, Resume, Synced, Topic};
@@ -57,7 +58,7 @@ pub struct Subscriber {
     state: State,
     epoch: Option<u64>,
     number: u64,
-    had: FxHashMap<u64, (u64, Now)>,
+    had: LinkedHashMap<u64, u64, FxBuildHasher>,
     registrations: Vec<Registration>,
     asked: Vec<Asked>,
     /// The barrier subscribed to. It outlives a connection, since it must be taken back.
@@ -83,7 +84,7 @@ impl Subscriber {
             state: State::Apart,
             epoch: None,
             number: 0,
-            had: FxHashMap::default(),
+            had: LinkedHashMap::with_hasher(FxBuildHasher),
             registrations: Vec::new(),
             asked: Vec::new(),
             barrier: None,
@@ -226,7 +227,7 @@ impl Subscriber {
                     actions.push_back(Action::Step(Step::Retained(head)));
                 } else if self.state != State::Live {
                     self.ignored += 1;
-                } else if position == 0 || self.advance(publisher, position, now) {
+                } else if position == 0 || self.advance(publisher, position) {
                     actions.push_back(Action::Step(Step::Frame(head)));
                 } else {
                     actions.push_back(Action::Step(Step::Had(head)));
@@ -345,7 +346,7 @@ impl Subscriber {
                 let Some(index) = self.registrations.iter().position(answers) else { return };
                 // All frames of the events subscribed to before, up to here, came before this answer.
                 for (publisher, position) in synced.baseline {
-                    self.raise(publisher, position, now);
+                    self.raise(publisher, position);
                 }
                 let registration = &mut self.registrations[index];
                 registration.pending = None;
@@ -368,7 +369,7 @@ impl Subscriber {
                 Interest::Event(_) => {}
             }
         }
-        Resume { had: self.had.iter().map(|(&publisher, &(had, _))| (publisher, had)).collect(), names, any }
+        Resume { had: self.had.iter().map(|(&publisher, &had)| (publisher, had)).collect(), names, any }
     }
 
     fn replayed(&mut self, replay: Replay, second: Option<Frame>, now: Now, actions: &mut VecDeque<Action>) {
@@ -380,13 +381,13 @@ impl Subscriber {
             && let Ok(Content::Event(view)) = frame::parse(&frame)
         {
             let (publisher, position) = (view.header.publisher, view.header.position);
-            if self.advance(publisher, position, now) {
+            if self.advance(publisher, position) {
                 actions.push_back(Action::Step(Step::Replayed { frame, base: replay.base }));
             }
         }
         if replay.end {
             for (publisher, position) in replay.baseline {
-                self.raise(publisher, position, now);
+                self.raise(publisher, position);
             }
             actions.push_back(Action::Step(Step::Reached(replay.sequences)));
             self.state = State::Live;
@@ -417,28 +418,25 @@ impl Subscriber {
     }
 
     /// Notes a frame's position; `false` if it was had before.
-    fn advance(&mut self, publisher: u64, position: u64, now: Now) -> bool {
-        if self.raise(publisher, position, now) {
+    fn advance(&mut self, publisher: u64, position: u64) -> bool {
+        if self.raise(publisher, position) {
             return true;
         }
         self.duplicates += 1;
         false
     }
 
-    fn raise(&mut self, publisher: u64, position: u64, now: Now) -> bool {
-        if let Some((had, seen)) = self.had.get_mut(&publisher) {
-            if position <= *had {
-                return false;
-            }
-            (*had, *seen) = (position, now);
-            return true;
+    /// Notes that a publisher has come so far; `false` if it had before. One that was silent for longest makes room.
+    fn raise(&mut self, publisher: u64, position: u64) -> bool {
+        if let Some(had) = self.had.to_back(&publisher) {
+            let news = position > *had;
+            *had = position.max(*had);
+            return news;
         }
-        if self.had.len() >= self.limits.known
-            && let Some(oldest) = self.had.iter().min_by_key(|(_, (_, seen))| *seen).map(|(&id, _)| id)
-        {
-            self.had.remove(&oldest);
+        if self.had.len() >= self.limits.known {
+            self.had.pop_front();
         }
-        self.had.insert(publisher, (position, now));
+        self.had.insert(publisher, position);
         true
     }
 
