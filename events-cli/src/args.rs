@@ -161,10 +161,13 @@ pub(crate) struct BenchArguments {
     /// What to measure
     #[arg(long, value_enum, default_value_t = Mode::Throughput)]
     pub(crate) mode: Mode,
+    /// Do the same with libzmq alone (one message per event, nothing dropped), and compare
+    #[arg(long)]
+    pub(crate) raw: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// How long it may take in all
+    /// How long each measurement may take
     #[arg(long, default_value = "600", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
@@ -180,6 +183,9 @@ pub(crate) enum Mode {
 #[derive(Args, Debug)]
 pub(crate) struct BenchPartArguments {
     pub(crate) role: BenchRole,
+    /// With libzmq alone
+    #[arg(long)]
+    pub(crate) raw: bool,
     #[command(flatten)]
     pub(crate) place: Place,
 }

@@ -5,6 +5,7 @@
 //! ```
 //!
 //! Events are typed on both sides: what is measured is `emit` with its encoding, and the handler with its decoding.
+//! With `--raw` the same is done with bare sockets of libzmq, one message per event and bytes as they are.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,10 @@ use crate::processes::Part;
 use crate::{Result, signals};
 
 mod part;
+mod raw;
 mod report;
 mod script;
+mod tally;
 mod types;
 
 use report::Report;
@@ -26,31 +29,32 @@ use script::{Answer, Counted, Emitted, Order};
 
 /// One of the processes.
 pub(crate) fn part(arguments: &BenchPartArguments) -> Result {
-    part::run(arguments)
+    if arguments.raw { raw::run(arguments) } else { part::run(arguments) }
 }
 
 pub(crate) fn run(arguments: &BenchArguments) -> Result {
     let folder = tempfile::Builder::new().prefix("events-bench-").tempdir().context("no folder for the sockets")?;
     let address = |file: &str| format!("ipc://{}", folder.path().join(file).display());
-    let at = Addresses { emit: address("emit"), reg: address("reg") };
+    let at = |name: &str| Addresses { emit: address(&format!("{name}-emit")), reg: address(&format!("{name}-reg")) };
     let path = folder.path().to_owned();
     signals::on_end(move || {
         // The other processes end by themselves when nobody holds their stdin any more.
         let _ = std::fs::remove_dir_all(&path);
         std::process::exit(1);
     })?;
-    let report = measure(arguments, &at)?;
+    let report = measure(arguments, &at("events"), &[])?;
+    let raw = if arguments.raw { Some(measure(arguments, &at("raw"), &["--raw"])?) } else { None };
     if arguments.json {
-        println!("{}", report.json());
+        println!("{}", report.json(raw.as_ref(), arguments.mode));
     } else {
-        print!("{}", report.text(arguments));
+        print!("{}", report.text(raw.as_ref(), arguments));
     }
     Ok(())
 }
 
-fn measure(arguments: &BenchArguments, at: &Addresses) -> anyhow::Result<Report> {
+fn measure(arguments: &BenchArguments, at: &Addresses, how: &[&str]) -> anyhow::Result<Report> {
     let until = Instant::now() + arguments.timeout;
-    let start = |name: String, role| Part::start(&name, &["bench-part", role], at, until);
+    let start = |name: String, role| Part::start(&name, &[&["bench-part", role], how].concat(), at, until);
     let mut server = start("the server".to_owned(), "server")?;
     ensure!(matches!(server.answer()?, Answer::Ready), "the server did not begin");
     let all = |role, count: u32| -> anyhow::Result<Vec<Part>> {

@@ -255,7 +255,7 @@ fn the_bench_counts() {
     let place = Place::new();
     for mode in ["throughput", "latency"] {
         let load = ["--publishers", "2", "--subscribers", "2", "--types", "3", "--events", "300", "--size", "100"];
-        let (code, out, error) = place.run(&[&["bench", "--json", "--mode", mode][..], &load].concat());
+        let (code, out, error) = place.run(&[&["bench", "--raw", "--json", "--mode", mode][..], &load].concat());
         assert_eq!(code, Some(0), "{error}");
         let found: Value = serde_json::from_str(&out).expect("JSON");
         let figures = (&found["emitted"], &found["delivered"], &found["lost"]);
@@ -264,6 +264,9 @@ fn the_bench_counts() {
         for key in ["p50", "p99", "p999"] {
             assert!(found["latency_us"][key].as_f64() > Some(0.0), "{out}");
         }
+        let raw = &found["raw"];
+        assert_eq!((&raw["emitted"], &raw["delivered"], &raw["lost"]), (&json!(600), &json!(1200), &json!(0)));
+        assert!(found["ratio"].as_f64() > Some(0.0));
     }
 }
 

@@ -42,27 +42,57 @@ impl Report {
         self.took.get(index).copied().unwrap_or_default() as f64 / 1e3
     }
 
-    pub(super) fn json(&self) -> Value {
-        json!({
+    /// How many times what `raw` did this is: events per second, or for events by themselves its median latency.
+    fn ratio(&self, raw: &Report, mode: Mode) -> f64 {
+        let (ours, theirs) = match mode {
+            Mode::Throughput => (self.events_per_s(), raw.events_per_s()),
+            Mode::Latency => (self.latency(500), raw.latency(500)),
+        };
+        if theirs > 0.0 { ours / theirs } else { 0.0 }
+    }
+
+    pub(super) fn json(&self, raw: Option<&Report>, mode: Mode) -> Value {
+        let mut all = json!({
             "emitted": self.emitted,
             "delivered": self.delivered,
             "lost": self.lost,
             "events_per_s": self.events_per_s(),
             "mb_per_s": self.mb_per_s(),
             "latency_us": { "p50": self.latency(500), "p99": self.latency(990), "p999": self.latency(999) },
-        })
+        });
+        if let Some(raw) = raw {
+            all["raw"] = raw.json(None, mode);
+            all["ratio"] = self.ratio(raw, mode).into();
+        }
+        all
     }
 
-    pub(super) fn text(&self, arguments: &BenchArguments) -> String {
+    pub(super) fn text(&self, raw: Option<&Report>, arguments: &BenchArguments) -> String {
         let BenchArguments { publishers, subscribers, types, size, mode, .. } = arguments;
         let of = match mode {
             Mode::Throughput => "under full load, from `emit` to the handler",
             Mode::Latency => "of events by themselves, from `emit` to the handler",
         };
+        let mut text = format!(
+            "{publishers} publishers, {subscribers} subscribers, {types} types of {size} bytes\n\n{}           {of}\n",
+            self.figures()
+        );
+        if let Some(raw) = raw {
+            let what = match mode {
+                Mode::Throughput => "times as many events per second",
+                Mode::Latency => "times the median latency",
+            };
+            let ratio = self.ratio(raw, *mode);
+            text +=
+                &format!("\nlibzmq alone, one message per event\n\n{}\nratio      {ratio:.2} {what}\n", raw.figures());
+        }
+        text
+    }
+
+    fn figures(&self) -> String {
         format!(
-            "{publishers} publishers, {subscribers} subscribers, {types} types of {size} bytes\n\n\
-             emitted    {}\ndelivered  {}\nlost       {}\nevents/s   {:.0}\nMB/s       {:.1}\n\
-             latency    p50 {:.1} µs, p99 {:.1} µs, p99.9 {:.1} µs\n           {of}\n",
+            "emitted    {}\ndelivered  {}\nlost       {}\nevents/s   {:.0}\nMB/s       {:.1}\n\
+             latency    p50 {:.1} µs, p99 {:.1} µs, p99.9 {:.1} µs\n",
             self.emitted,
             self.delivered,
             self.lost,

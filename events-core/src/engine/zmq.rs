@@ -22,6 +22,8 @@ use super::{Addresses, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
 use crate::security::{Access, Keys, SecurityError};
 
 mod address;
+#[doc(hidden)]
+pub mod bare;
 mod downlink;
 mod hub;
 mod inproc;

@@ -1,0 +1,98 @@
+//! What is the same for every way to carry the events: emitting them, counting them, taking the time.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::now;
+use super::script::{Answer, Counted};
+use crate::args::Mode;
+use crate::processes::say;
+
+/// Between two events whose latency is measured: each travels alone.
+const PAUSE: Duration = Duration::from_micros(300);
+/// In a burst the time is taken of each so many events: a look at the clock costs as much as an event.
+const SAMPLE: u64 = 64;
+/// How often a subscriber tells how far it is.
+const TELL: Duration = Duration::from_millis(100);
+/// A subscriber that gets nothing for so long has got what there is.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// Emits events of `size` bytes, the first eight of which hold the time of some; returns when it began.
+pub(super) fn emit(
+    events: u64,
+    size: usize,
+    mode: Mode,
+    mut emit: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let mut data = vec![0; size];
+    let began = now();
+    for number in 0..events {
+        let timed = mode == Mode::Latency || number % SAMPLE == 0;
+        data[..8].copy_from_slice(&if timed { now() } else { 0 }.to_be_bytes());
+        emit(&data)?;
+        if mode == Mode::Latency {
+            thread::sleep(PAUSE);
+        }
+    }
+    Ok(began)
+}
+
+/// What a subscriber counts. Clones share it; all handlers run on one thread, so nobody waits.
+#[derive(Clone)]
+pub(super) struct Tally(Arc<Mutex<Count>>);
+
+struct Count {
+    expected: u64,
+    received: u64,
+    took: Vec<u64>,
+    done: mpsc::Sender<u64>,
+}
+
+impl Tally {
+    /// Counts until so many events have come, and then tells when that was.
+    pub(super) fn new(expected: u64) -> (Tally, Receiver<u64>) {
+        let (done, finished) = mpsc::channel();
+        (Tally(Arc::new(Mutex::new(Count { expected, received: 0, took: Vec::new(), done }))), finished)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One event has come.
+    pub(super) fn take(&self, data: &[u8]) {
+        let mut count = self.lock();
+        count.received += 1;
+        let sent = data.first_chunk().map_or(0, |sent| u64::from_be_bytes(*sent));
+        if sent != 0 {
+            count.took.push(now().saturating_sub(sent));
+        }
+        if count.received == count.expected {
+            let _ = count.done.send(now());
+        }
+    }
+
+    /// Tells how far it is until all have come, or none comes any more; then what was counted.
+    pub(super) fn follow(&self, finished: &Receiver<u64>) {
+        let mut silent = Duration::ZERO;
+        let mut before = 0;
+        let ended = loop {
+            match finished.recv_timeout(TELL) {
+                Ok(ended) => break ended,
+                Err(RecvTimeoutError::Disconnected) => break now(),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let received = self.lock().received;
+            say(&Answer::Progress(received));
+            silent = if received == before { silent + TELL } else { Duration::ZERO };
+            before = received;
+            if silent >= SILENCE && received > 0 {
+                break now();
+            }
+        };
+        let mut count = self.lock();
+        say(&Answer::Counted(Counted { received: count.received, ended, took: std::mem::take(&mut count.took) }));
+    }
+}
