@@ -126,6 +126,15 @@ pub trait Downlink: Send {
     /// [`EngineError`] if the downlink is closed for good.
     fn receive(&mut self, limit: Duration) -> Result<Option<Arrival>, EngineError>;
 
+    /// The next arrival if it is here already, for whoever has just received one. It may overlook what only a look at
+    /// the connection tells, such as its end.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the downlink is closed for good.
+    fn at_hand(&mut self) -> Result<Option<Arrival>, EngineError> {
+        self.receive(Duration::ZERO)
+    }
+
     /// Makes a [`receive`](Downlink::receive) that waits, or the next one, return at once.
     fn waker(&self) -> Waker;
 

@@ -18,6 +18,8 @@ use crate::frame::{self, Content};
 
 /// How long to sleep at most, so that lost acknowledgements are noticed.
 const TICK: Duration = Duration::from_millis(500);
+/// How many messages are taken in one go.
+const AT_ONCE: usize = 128;
 /// How often to look for room while there is none and nobody says so.
 const FULL_TICK: Duration = Duration::from_millis(50);
 
@@ -91,26 +93,48 @@ impl Reader {
             }
             let may_read = self.look_for_room();
             self.perform()?;
+            self.shared.inbox.announce();
             if !may_read {
                 std::thread::park_timeout(FULL_TICK);
                 self.tick();
                 continue;
             }
-            match self.link.receive(self.patience())? {
-                Some(Arrival::Message { head, body }) => {
-                    let now = self.now();
-                    self.subscriber.message(head, body, now, &mut self.actions);
-                }
-                Some(Arrival::Disconnected) => {
-                    self.subscriber.disconnected();
-                    self.shared.outbox.pause();
-                    self.lost();
-                }
-                Some(Arrival::Unreachable) => self.shared.link_changed(Link::Unreachable),
-                None => {}
+            if let Some(arrival) = self.link.receive(self.patience())? {
+                self.arrived(arrival)?;
             }
             self.tick();
         }
+    }
+
+    /// Takes an arrival, and what is here behind it: looking at the clock, at commands and for room takes longer
+    /// than a message.
+    fn arrived(&mut self, first: Arrival) -> Result<(), EngineError> {
+        let (now, limit) = (self.now(), self.shared.inbox_limit());
+        let mut next = first;
+        for _ in 1..AT_ONCE {
+            self.arrival(next, now)?;
+            if self.shared.inbox.bytes() >= limit {
+                return Ok(());
+            }
+            match self.link.at_hand()? {
+                Some(arrival) => next = arrival,
+                None => return Ok(()),
+            }
+        }
+        self.arrival(next, now)
+    }
+
+    fn arrival(&mut self, arrival: Arrival, now: Now) -> Result<(), EngineError> {
+        match arrival {
+            Arrival::Message { head, body } => self.subscriber.message(head, body, now, &mut self.actions),
+            Arrival::Disconnected => {
+                self.subscriber.disconnected();
+                self.shared.outbox.pause();
+                self.lost();
+            }
+            Arrival::Unreachable => self.shared.link_changed(Link::Unreachable),
+        }
+        self.perform()
     }
 
     /// The connection is lost. A server that leaves says so, and then its connection ends: that is told once.
@@ -195,7 +219,7 @@ impl Reader {
             return;
         }
         self.tell_skipped();
-        self.shared.inbox.push(Item::Step(step));
+        self.shared.inbox.queue(Item::Step(step));
         // Not before: whoever is told now may replace the handler, and the new one takes over what the
         // old one is by then.
         if let Some(registration) = active {

@@ -83,6 +83,22 @@ impl Inbox {
         }
     }
 
+    /// Queues an item and does not tell, because more come at once: see [`announce`](Inbox::announce).
+    pub(crate) fn queue(&self, item: Item) {
+        self.bytes.fetch_add(item.size(), Ordering::Relaxed);
+        lock(&self.queue).items.push_back(item);
+    }
+
+    /// Tells whoever waits of what was queued.
+    pub(crate) fn announce(&self) {
+        let mut queue = lock(&self.queue);
+        if queue.waiting && !queue.items.is_empty() {
+            queue.waiting = false;
+            drop(queue);
+            self.filled.notify_one();
+        }
+    }
+
     /// Moves all that is queued to `items`, which must be empty; waits for something. `false`: closed.
     pub(crate) fn take(&self, items: &mut VecDeque<Item>) -> bool {
         let mut queue = lock(&self.queue);

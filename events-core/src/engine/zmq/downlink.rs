@@ -202,6 +202,13 @@ impl Downlink for ZmqDownlink {
         Ok(())
     }
 
+    fn at_hand(&mut self) -> Result<Option<Arrival>, EngineError> {
+        match self.next.take() {
+            Some(arrival) => Ok(Some(arrival)),
+            None => self.take(),
+        }
+    }
+
     fn receive(&mut self, limit: Duration) -> Result<Option<Arrival>, EngineError> {
         if let Some(arrival) = self.next.take() {
             return Ok(Some(arrival));
