@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Listen(ListenArguments),
     /// Emit one event
     Emit(EmitArguments),
+    /// Make keys, and say which keys may connect to servers of this user over tcp
+    Keys(KeysArguments),
     /// Measure how fast events travel between processes
     Bench(BenchArguments),
     /// One of the processes of `bench`
@@ -139,6 +141,44 @@ pub(crate) struct EmitArguments {
     pub(crate) catalog: CatalogArgument,
     #[command(flatten)]
     pub(crate) place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KeysArguments {
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+    /// Print one JSON object
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a pair of keys, for a program that is given its keys
+    New {
+        /// What the files are called
+        name: String,
+        /// Where they are put [default: the folder `made` beside the keys of this user]
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+    /// Show who may connect to servers of this user
+    List,
+    /// Let the holder of a public key connect
+    Allow {
+        /// The public key: another user's `client.key`
+        file: PathBuf,
+        /// What to call it [default: the name of the file]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Take a key away: its connections end
+    Revoke {
+        /// As `list` shows it
+        name: String,
+    },
+    /// Show the public keys of this user, and where they are
+    Show,
 }
 
 #[derive(Args, Debug)]

@@ -15,6 +15,7 @@ mod catalog;
 mod demo;
 mod emit;
 mod exit;
+mod keys;
 mod listen;
 mod processes;
 mod serve;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::DemoPart(arguments) => demo::part(&arguments),
         Command::Server(arguments) => serve::run(&arguments),
         Command::Listen(arguments) => listen::Plan::resolve(&arguments).and_then(listen::run),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::BenchPart(arguments) => bench::part(&arguments),
         Command::Emit(arguments) => emit::Plan::resolve(&arguments).and_then(|plan| emit::run(&plan)),

@@ -270,6 +270,47 @@ fn the_bench_counts() {
     }
 }
 
+#[test]
+fn keys_come_and_go() {
+    let place = Place::new();
+    let json = |arguments: &[&str]| -> Value {
+        let (code, out, error) = place.run(&[&["keys", "--json"][..], arguments].concat());
+        assert_eq!(code, Some(0), "{arguments:?}: {error}");
+        serde_json::from_str(&out).expect("JSON")
+    };
+    let shown = json(&["show"]);
+    let own = json(&["list"]);
+    assert_eq!(own, json!([{ "name": "own", "key": shown["client"] }]));
+
+    let made = json(&["new", "laptop"]);
+    let (secret, public) = (made["secret"].as_str().expect("a path"), made["public"].as_str().expect("a path"));
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(secret).expect("a file"));
+    assert_eq!(mode & 0o777, 0o600);
+    let (code, _, error) = place.run(&["keys", "new", "laptop"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("is there already"), "{error}");
+
+    // Of a secret certificate the public half is enough, and nothing else is copied.
+    let allowed = json(&["allow", secret, "--name", "travel"]);
+    let filed = place.0.path().join("keys/clients/travel.key");
+    let text = std::fs::read_to_string(filed).expect("a certificate");
+    let theirs = std::fs::read_to_string(secret).expect("a certificate");
+    let secret_key = theirs.lines().find_map(|line| line.split_once("secret-key = ")).expect("a secret").1;
+    assert!(text.contains(allowed["key"].as_str().expect("a key")) && !text.contains(secret_key));
+    assert_eq!(json(&["allow", public])["name"], "laptop");
+    assert_eq!(json(&["list"]).as_array().map(Vec::len), Some(3), "each name is shown");
+
+    json(&["revoke", "travel"]);
+    json(&["revoke", "laptop"]);
+    assert_eq!(json(&["list"]), own);
+    let (code, _, error) = place.run(&["keys", "revoke", "laptop"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("own"), "it says whose keys there are: {error}");
+    for (code, arguments) in [(1, ["keys", "new", "../laptop"]), (1, ["keys", "allow", "/nowhere.key"])] {
+        assert_eq!(place.run(&arguments).0, Some(code), "{arguments:?}");
+    }
+}
+
 /// What is said on wrong usage, and the help: `EVENTS_UPDATE_GOLDENS=1 cargo test -p events-cli` writes it anew.
 #[test]
 fn wrong_usage_is_explained() {
@@ -284,6 +325,7 @@ fn wrong_usage_is_explained() {
         ("help-server", 0, &["server", "--help"]),
         ("help-listen", 0, &["listen", "--help"]),
         ("help-emit", 0, &["emit", "--help"]),
+        ("help-keys", 0, &["keys", "--help"]),
         ("help-bench", 0, &["bench", "--help"]),
         ("wrong-size", 2, &["bench", "--size", "7"]),
         ("no-command", 2, &[]),

@@ -70,6 +70,28 @@ pub enum SecurityError {
         /// Where its key would be looked for.
         expected: PathBuf,
     },
+    /// A key cannot be called so.
+    #[error(
+        "`{name}` cannot name a key: use up to 64 letters, digits, `-`, `_`, `@` and `.`, which does not come first"
+    )]
+    Name {
+        /// What was given.
+        name: String,
+    },
+    /// Another key has the name.
+    #[error("`{}` is there already: give another name, or remove it first", path.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No key of this name may connect.
+    #[error("no key called `{name}` may connect; those that may: {allowed}")]
+    NotAllowed {
+        /// What was given.
+        name: String,
+        /// The names that there are.
+        allowed: String,
+    },
     /// The system refused.
     #[error("{action} `{}` failed", path.display())]
     Io {

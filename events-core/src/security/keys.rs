@@ -96,29 +96,92 @@ impl Keys {
         Err(SecurityError::UnknownServer { host: host.to_owned(), port, expected: exact })
     }
 
-    /// Who may connect, by key. A file that holds no key lets nobody in, and keeps nobody else out.
+    /// Makes a pair of keys called `name` in `folder`, for a program or a machine that is given its keys: writes
+    /// `NAME.key_secret` (0600) and `NAME.key`, and returns their paths in this order.
+    ///
+    /// # Errors
+    /// [`SecurityError::Name`] for a name that is no file name, [`SecurityError::Taken`] if the pair is there already,
+    /// others if it cannot be written.
+    pub fn make(name: &str, folder: &Path) -> Result<(PathBuf, PathBuf), SecurityError> {
+        check_name(name)?;
+        folder::own(folder)?;
+        let (secret, public) = (folder.join(format!("{name}.key_secret")), folder.join(format!("{name}.key")));
+        if let Some(path) = [&secret, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            return Err(SecurityError::Taken { path: path.clone() });
+        }
+        make_secret(&secret)?;
+        let pair = read_secret(&secret)?;
+        write(&public, &pair.public().to_certificate(), 0o644, false)?;
+        Ok((secret, public))
+    }
+
+    /// Lets whoever holds the secret of the public key in `file` connect to servers of this user, under `name` or
+    /// that of the file. Returns the name and the key. Servers that run notice within a moment. Only the public key is
+    /// copied, whatever else is in the file.
+    ///
+    /// # Errors
+    /// [`SecurityError`] if the file holds no public key, the name is no file name, or another key has the name.
+    pub fn allow(&self, file: &Path, name: Option<&str>) -> Result<(String, PublicKey), SecurityError> {
+        let key = read_public(file)?;
+        let name = name.or_else(|| file.file_stem().and_then(|stem| stem.to_str())).unwrap_or_default();
+        check_name(name)?;
+        let clients = self.clients_folder()?;
+        folder::own(self.folder()?)?;
+        folder::own(&clients)?;
+        let filed = clients.join(format!("{name}.key"));
+        if filed.symlink_metadata().is_ok() && read_public(&filed).is_ok_and(|there| there != key) {
+            return Err(SecurityError::Taken { path: filed });
+        }
+        write(&filed, &key.to_certificate(), 0o644, true)?;
+        Ok((name.to_owned(), key))
+    }
+
+    /// Takes the key called `name` away: servers of this user let it in no more, and end its connections.
+    ///
+    /// # Errors
+    /// [`SecurityError::NotAllowed`] if there is none of this name.
+    pub fn revoke(&self, name: &str) -> Result<(), SecurityError> {
+        check_name(name)?;
+        let filed = self.clients_folder()?.join(format!("{name}.key"));
+        match fs::remove_file(&filed) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let allowed = self.allowed()?.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+                Err(SecurityError::NotAllowed { name: name.to_owned(), allowed })
+            }
+            removed => removed.map_err(SecurityError::io("removing", &filed)),
+        }
+    }
+
+    /// Who may connect to a server of this user: names and keys, by name. A file that holds no key lets nobody in,
+    /// and keeps nobody else out.
     ///
     /// # Errors
     /// [`SecurityError`] if the folder cannot be read or others can change it.
-    pub(crate) fn clients(&self) -> Result<HashMap<String, String>, SecurityError> {
+    pub fn allowed(&self) -> Result<Vec<(String, PublicKey)>, SecurityError> {
         let clients = self.clients_folder()?;
         let entries = match fs::read_dir(&clients) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HashMap::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(SecurityError::io("reading", &clients))?,
         };
         folder::own(&clients)?;
-        let mut names = HashMap::new();
+        let mut allowed = Vec::new();
         for file in entries.flatten().map(|entry| entry.path()) {
             if file.extension().is_none_or(|extension| extension != "key") {
                 continue;
             }
             let Some(name) = file.file_stem().and_then(|name| name.to_str()) else { continue };
             match read_public(&file) {
-                Ok(key) => _ = names.insert(key.as_str().to_owned(), name.to_owned()),
+                Ok(key) => allowed.push((name.to_owned(), key)),
                 Err(error) => tracing::warn!(%error, "a client's key is ignored"),
             }
         }
-        Ok(names)
+        allowed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(allowed)
+    }
+
+    /// The same by key.
+    pub(crate) fn clients(&self) -> Result<HashMap<String, String>, SecurityError> {
+        Ok(self.allowed()?.into_iter().map(|(name, key)| (key.as_str().to_owned(), name)).collect())
     }
 
     /// The pair called `name`, which is made if there is none, and whether it was.
@@ -128,11 +191,7 @@ impl Keys {
         let (secret, public) = (keys.join(format!("{name}.key_secret")), keys.join(format!("{name}.key")));
         let new = !secret.exists();
         if new {
-            let (public, made) = new_pair().map_err(SecurityError::io("making the key", &secret))?;
-            let made = KeyPair::new(&public, &made);
-            let made = made.ok_or(SecurityError::Certificate { path: secret.clone(), why: "libzmq made none" })?;
-            // Two programs may do this at once; the file decides which key it is.
-            write(&secret, &made.to_certificate(), 0o600, false)?;
+            make_secret(&secret)?;
         }
         let pair = read_secret(&secret)?;
         if new || !public.exists() {
@@ -140,6 +199,22 @@ impl Keys {
         }
         Ok((pair, new))
     }
+}
+
+/// Two programs may do this at once; the file decides which key it is.
+fn make_secret(file: &Path) -> Result<(), SecurityError> {
+    let (public, made) = new_pair().map_err(SecurityError::io("making the key", file))?;
+    let made = KeyPair::new(&public, &made);
+    let made = made.ok_or(SecurityError::Certificate { path: file.to_owned(), why: "libzmq made none" })?;
+    write(file, &made.to_certificate(), 0o600, false)
+}
+
+fn check_name(name: &str) -> Result<(), SecurityError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(allowed) {
+        return Err(SecurityError::Name { name: name.to_owned() });
+    }
+    Ok(())
 }
 
 fn read_public(file: &Path) -> Result<PublicKey, SecurityError> {
