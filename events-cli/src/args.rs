@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events_core::addresses::default_addresses;
 use events_core::engine::Addresses;
+use events_core::security::AddressRange;
 use serde::{Deserialize, Serialize};
 
 /// Typed events between programs.
@@ -89,6 +90,9 @@ pub(crate) enum Role {
 pub(crate) struct ServerArguments {
     #[command(flatten)]
     pub(crate) place: Place,
+    /// Over tcp, let in clients from here too, as in 192.168.1.7 or 192.168.0.0/16 [default: this machine only]
+    #[arg(long, value_name = "ADDRESS[/BITS]")]
+    pub(crate) allow_from: Vec<AddressRange>,
     /// If another server is there, wait and take over when it ends
     #[arg(long)]
     pub(crate) standby: bool,

@@ -1,5 +1,6 @@
 //! `events emit`: checks an event against the catalog, emits it, and waits until the server has it.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -39,15 +40,21 @@ impl Plan {
 
 pub(crate) fn run(plan: &Plan) -> Result {
     let client = Client::connect(&plan.at.emit, &plan.at.reg).context("no client can be opened")?;
+    let trouble = Arc::new(Mutex::new(None));
+    let heard = trouble.clone();
+    client.on_problem(move |problem| {
+        if let Error::NoConnection(why) = problem {
+            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(*why);
+        }
+    });
     emit(&client, plan.known.catalog(), plan.known.event(&plan.name)?, &plan.payload)?;
     let flushed = client.flush(plan.timeout);
     // Nothing more to wait for, whether it went well or not.
     let _ = client.close(Duration::ZERO);
+    let trouble = *trouble.lock().unwrap_or_else(PoisonError::into_inner);
     flushed.with_context(|| {
-        format!(
-            "no server at {} has taken `{}` within {:?}; is `events server` running?",
-            plan.at.emit, plan.name, plan.timeout
-        )
+        let why = trouble.map_or("is `events server` running?".to_owned(), |why| why.to_string());
+        format!("no server at {} has taken `{}` within {:?}; {why}", plan.at.emit, plan.name, plan.timeout)
     })?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use events::Timestamp;
 use events_core::client::Client;
 use events_core::dispatch::RawEvent;
 use events_core::engine::Addresses;
+use events_core::error::Error;
 use events_core::received::Received;
 use events_core::registration::Registration;
 use serde_json::{Value, json};
@@ -74,6 +75,11 @@ enum Told {
 
 pub(crate) fn run(plan: Plan) -> Result {
     let client = Client::connect(&plan.at.emit, &plan.at.reg).context("no client can be opened")?;
+    client.on_problem(|problem| {
+        if let Error::NoConnection(why) = problem {
+            eprintln!("events: {problem}: {why}");
+        }
+    });
     let (tell, told) = mpsc::sync_channel(CAPACITY);
     let end = tell.clone();
     signals::on_end(move || drop(end.send(Told::End)))?;

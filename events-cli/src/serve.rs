@@ -1,16 +1,19 @@
 //! `events server`: serves until it is told to end, then drains.
 
 use std::io::Write;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
-use events_core::engine::{Addresses, EngineError};
+use events_core::engine::zmq::{Tcp, ZmqEngine};
+use events_core::engine::{self, Addresses, Engine, EngineError};
 use events_core::error::Error;
-use events_core::server::{Role, Server, ServerGuard, ensure_server};
+use events_core::security::{Access, Keys};
+use events_core::server::{Role, Server, ServerGuard, ensure_server_on};
 use serde_json::json;
 
 use crate::args::ServerArguments;
+use crate::exit::Outcome;
 use crate::{Result, signals};
 
 /// How often one that stands by looks whether it was told to end.
@@ -22,10 +25,11 @@ pub(crate) fn run(arguments: &ServerArguments) -> Result {
         let _ = end.send(());
     })?;
     let at = arguments.place.addresses();
+    let engine = engine(arguments, &at)?;
     if arguments.standby {
-        return stand_by(&at, &ended);
+        return stand_by(&engine, &at, &ended);
     }
-    let server = start(&at)?;
+    let server = start(&engine, &at)?;
     say_ready(server.addresses())?;
     // The sender lives in the signal thread, which never ends before it has sent.
     let _ = ended.recv();
@@ -34,8 +38,20 @@ pub(crate) fn run(arguments: &ServerArguments) -> Result {
     Ok(())
 }
 
-fn start(at: &Addresses) -> Result<Server> {
-    match Server::start(&at.emit, &at.reg) {
+/// The engine of the addresses, which lets in who is allowed.
+fn engine(arguments: &ServerArguments, at: &Addresses) -> Result<Arc<dyn Engine>> {
+    if arguments.allow_from.is_empty() {
+        return Ok(engine::of(at)?);
+    }
+    if ![&at.emit, &at.reg].iter().any(|address| address.starts_with("tcp://")) {
+        return Err(Outcome::usage("--allow-from is for tcp:// addresses: give --emit-addr and --reg-addr"));
+    }
+    let access = Access::new(Keys::default()).and_from(arguments.allow_from.iter().copied());
+    Ok(Arc::new(ZmqEngine::new(Tcp::Curve(access))?))
+}
+
+fn start(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<Server> {
+    match Server::start_on(engine, at) {
         Err(error @ Error::Engine(EngineError::Served { .. })) => {
             Err(anyhow::anyhow!("{error}; use --standby to take over when it ends, or give other addresses").into())
         }
@@ -43,8 +59,8 @@ fn start(at: &Addresses) -> Result<Server> {
     }
 }
 
-fn stand_by(at: &Addresses, ended: &mpsc::Receiver<()>) -> Result {
-    let guard = ensure_server(&at.emit, &at.reg).context("the server cannot start")?;
+fn stand_by(engine: &Arc<dyn Engine>, at: &Addresses, ended: &mpsc::Receiver<()>) -> Result {
+    let guard = ensure_server_on(engine, at).context("the server cannot start")?;
     if guard.role() == Role::StandingBy {
         eprintln!("events: another server is serving; standing by");
     }

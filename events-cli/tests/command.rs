@@ -311,6 +311,44 @@ fn keys_come_and_go() {
     }
 }
 
+/// The walk of docs/keys.md, with two folders of keys for two machines.
+#[test]
+fn two_machines_swap_keys() {
+    let (desk, lap) = (Place::new(), Place::new());
+    for place in [&desk, &lap] {
+        assert_eq!(place.run(&["keys", "show"]).0, Some(0));
+    }
+    let file = |place: &Place, name: &str| place.0.path().join("keys").join(name);
+    let server = desk.start(&["server", "--emit-addr", "tcp://127.0.0.1:0", "--reg-addr", "tcp://127.0.0.1:0"]);
+    let ready: Value = serde_json::from_str(&server.line()).expect("JSON");
+    let at = |name: &str| ready[name].as_str().expect("an address").to_owned();
+    let (emit, reg) = (at("emit_addr"), at("reg_addr"));
+    let place = ["--emit-addr", &emit, "--reg-addr", &reg];
+    let send = |place: &[&str]| lap.run(&[&["emit", "CLIENT_UID", "uid=me", "--timeout", "4"][..], place].concat());
+
+    // Without the server's key the client takes it for its own server's, and gets nowhere.
+    let (code, _, error) = send(&place);
+    assert_eq!(code, Some(1), "{error}");
+    std::fs::create_dir(file(&lap, "servers")).expect("a folder");
+    std::fs::copy(file(&desk, "server.key"), file(&lap, "servers/127.0.0.1.key")).expect("a copy");
+    // With it the server is known, but not the client.
+    let (code, _, error) = send(&place);
+    assert!(code == Some(1) && error.contains("refuses this client"), "{error}");
+
+    let carried = desk.0.path().join("lap.key");
+    std::fs::copy(file(&lap, "client.key"), &carried).expect("a copy");
+    assert_eq!(desk.run(&["keys", "allow", carried.to_str().expect("a path")]).0, Some(0));
+    let listener = lap.start(&[&["listen", "CLIENT_UID", "--count", "1", "--timeout", "50"][..], &place].concat());
+    while listener.error() != "ready" {}
+    let (code, _, error) = send(&place);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(listener.line().contains("CLIENT_UID"));
+
+    assert_eq!(desk.run(&["keys", "revoke", "lap"]).0, Some(0));
+    let (code, _, error) = send(&place);
+    assert!(code == Some(1) && error.contains("refuses this client"), "{error}");
+}
+
 /// What is said on wrong usage, and the help: `EVENTS_UPDATE_GOLDENS=1 cargo test -p events-cli` writes it anew.
 #[test]
 fn wrong_usage_is_explained() {
@@ -340,6 +378,8 @@ fn wrong_usage_is_explained() {
         ("wrong-seconds", 2, &["listen", "--timeout", "soon"]),
         ("wrong-catalog", 1, &["listen", "--catalog", mistakes]),
         ("wrong-address", 1, &["server", "--emit-addr", "udp://x", "--reg-addr", "udp://y"]),
+        ("allowed-over-ipc", 2, &["server", "--allow-from", "192.168.0.0/16"]),
+        ("wrong-range", 2, &["server", "--allow-from", "192.168.0.0/60"]),
         ("wrong-port", 1, &["server", "--emit-addr", "tcp://127.0.0.1:port", "--reg-addr", "tcp://127.0.0.1:9001"]),
     ] {
         let (ended, out, error) = place.run(arguments);
