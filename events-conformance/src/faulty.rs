@@ -250,10 +250,9 @@ impl Downlink for FaultyDownlink {
     fn receive(&mut self, limit: Duration) -> Result<Option<Arrival>, EngineError> {
         if self.inner.is_none() {
             let left = self.back_at.saturating_duration_since(Instant::now());
-            if self.end.rages() && !left.is_zero() {
-                if self.woken.wait(left.min(limit)) || limit < left {
-                    return Ok(None);
-                }
+            let cut_off = self.end.rages() && !left.is_zero();
+            if cut_off && (self.woken.wait(left.min(limit)) || limit < left) {
+                return Ok(None);
             }
             self.connect()?;
         }

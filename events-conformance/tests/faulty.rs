@@ -34,8 +34,8 @@ fn subscriber(bench: &Bench, options: ClientOptions) -> (Client, Seen) {
     let client = bench.client_with(options);
     let seen = Seen::default();
     let (a, b) = (seen.clone(), seen.clone());
-    client.register::<Num>(move |e| a.push((e.publisher().into(), e.0))).expect("registered");
-    client.register::<NumX>(move |e| b.push((e.publisher().into(), e.0))).expect("registered");
+    client.register::<Num>(move |e| a.push((e.publisher(), e.0))).expect("registered");
+    client.register::<NumX>(move |e| b.push((e.publisher(), e.0))).expect("registered");
     (client, seen)
 }
 

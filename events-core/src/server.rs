@@ -18,6 +18,8 @@ pub use ensure::{Role, ServerGuard, ensure_server, ensure_server_on};
 
 /// How long a publication waits for room before control messages get their turn.
 const SLICE: Duration = Duration::from_millis(5);
+/// How long to wait for the ring to have room again.
+const HELD: Duration = Duration::from_millis(1);
 /// How long a server that leaves waits for publishers' last frames.
 const SILENCE: Duration = Duration::from_millis(20);
 
@@ -140,8 +142,10 @@ fn serve(mut relay: Relay, mut hub: Box<dyn Hub>, shared: &Shared) -> Result<(),
             told = Instant::now();
             *lock(&shared.figures) = relay.figures();
         }
-        if let Pace::Idle(until) = pace {
-            hub.wait(Duration::from_micros(until.saturating_sub(now())))?;
+        match pace {
+            Pace::Busy => {}
+            Pace::Idle(until) => hub.wait(Duration::from_micros(until.saturating_sub(now())))?,
+            Pace::Held => std::thread::sleep(HELD),
         }
     }
     let until = Instant::now() + Duration::from_micros(shared.limit.load(Ordering::Acquire));
@@ -158,10 +162,15 @@ fn leave(relay: &mut Relay, hub: &mut dyn Hub, until: Instant, now: &dyn Fn() ->
     let mut silent_since = Instant::now();
     let mut said = false;
     while Instant::now() < until && !relay.is_alone() {
-        let pace = relay.turn(hub, now(), SLICE)?;
-        if pace == Pace::Busy {
-            silent_since = Instant::now();
-            continue;
+        match relay.turn(hub, now(), SLICE)? {
+            Pace::Idle(_) => {}
+            pace => {
+                silent_since = Instant::now();
+                if pace == Pace::Held {
+                    std::thread::sleep(HELD);
+                }
+                continue;
+            }
         }
         if silent_since.elapsed() >= SILENCE && !said {
             said = true;

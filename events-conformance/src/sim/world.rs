@@ -345,7 +345,7 @@ impl World {
         let Some(leaving) = &mut server.leaving else { return Ok(()) };
         if server.relay.is_alone() || now >= leaving.until {
             self.lose_server();
-        } else if pace == Pace::Busy {
+        } else if !matches!(pace, Pace::Idle(_)) {
             leaving.silent = now;
         } else if now - leaving.silent >= SILENCE && !leaving.said {
             leaving.said = true;

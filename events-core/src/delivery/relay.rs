@@ -49,6 +49,8 @@ pub struct Relay {
     blocked: Option<Now>,
     /// Until when nothing leaves the ring, since subscribers of an older server may want it.
     grace: Option<Now>,
+    /// The ring is full of frames that are still needed, so nothing is collected.
+    held: bool,
     next_stats: Now,
     figures: Figures,
 }
@@ -86,6 +88,9 @@ pub enum Pace {
     Busy,
     /// Wait for the hub, but not past this time.
     Idle(Now),
+    /// Wait a moment, and not for the hub: it may have frames, which have to stay where they are until the ring
+    /// has room for them.
+    Held,
 }
 
 impl Relay {
@@ -105,6 +110,7 @@ impl Relay {
             pending: None,
             blocked: None,
             grace: None,
+            held: false,
             next_stats: 0,
             figures: Figures::default(),
         }
@@ -151,6 +157,9 @@ impl Relay {
         }
         if busy || self.pending.is_some() {
             return Ok(Pace::Busy);
+        }
+        if self.held {
+            return Ok(Pace::Held);
         }
         let mut until = self.next_stats;
         if let Some(due) = self.intake.next_ack() {
@@ -342,7 +351,8 @@ impl Relay {
             }
             wait = Duration::ZERO;
             self.blocked = None;
-            if !self.make_room(now) {
+            self.held = !self.make_room(now);
+            if self.held {
                 return Ok(busy);
             }
             let Some(message) = hub.collect()? else { return Ok(busy) };
