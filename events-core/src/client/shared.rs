@@ -1,0 +1,327 @@
+//! What the threads of a client share, and what each may do with it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::thread::Thread;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::inbox::{Inbox, Item};
+use super::outbox::{Outbox, Patience};
+use super::{ClientOptions, handlers, on};
+use crate::counters::{Counters, Limiter};
+use crate::delivery::publisher::Kind;
+use crate::delivery::subscriber::Interest;
+use crate::dispatch::Addition;
+use crate::engine::{Uplink, Waker};
+use crate::error::Error;
+use crate::event::{Event, PutError};
+use crate::lock;
+use crate::registration::{Registration, Slot};
+
+/// What an emit does without room.
+#[derive(Clone, Copy)]
+pub(super) enum Wait {
+    ForRoom,
+    Never,
+}
+
+/// What the downlink thread is asked to do.
+pub(super) enum Command {
+    Register {
+        addition: Addition,
+        interest: Interest,
+    },
+    /// A handler takes the place of another. Only the thread that activates registrations can tell
+    /// whether the old one is active at that moment.
+    Replace {
+        old: Arc<Slot>,
+        addition: Addition,
+        interest: Interest,
+    },
+    Unregister {
+        id: u64,
+    },
+    AskShape(u64),
+    Close,
+}
+
+/// Where the connection to the server stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Link {
+    /// It may come any moment.
+    #[default]
+    Trying,
+    /// Nobody listens there.
+    Unreachable,
+    Up,
+    Lost,
+    Closed,
+}
+
+/// All that the threads of a client share.
+pub(crate) struct Shared {
+    pub(super) this: Weak<Shared>,
+    pub(super) id: u64,
+    pub(super) outbox: Outbox,
+    pub(super) inbox: Inbox,
+    pub(super) commands: Mutex<Vec<Command>>,
+    pub(super) waker: Waker,
+    pub(super) reader: Mutex<Option<Thread>>,
+    pub(super) registry: Mutex<Registry>,
+    /// A registration stands, or the link changed.
+    pub(super) changed: Condvar,
+    pub(super) shapes: Mutex<FxHashMap<u64, Option<String>>>,
+    pub(super) shape_came: Condvar,
+    pub(super) enabled: AtomicBool,
+    pub(super) closed: AtomicBool,
+    /// The downlink thread waits for the handlers to make room.
+    pub(super) starving: AtomicBool,
+    /// A handler waits for the server: more may be read meanwhile.
+    pub(super) handler_waits: AtomicBool,
+    /// The registration whose handler was called last.
+    pub(super) current: AtomicU64,
+    pub(super) counters: Counters,
+    pub(super) limiter: Limiter,
+    pub(super) options: ClientOptions,
+}
+
+/// The registrations of a client.
+#[derive(Default)]
+pub(super) struct Registry {
+    pub(super) slots: FxHashMap<u64, Arc<Slot>>,
+    pub(super) next: u64,
+    pub(super) link: Link,
+}
+
+impl Shared {
+    pub(super) fn new(id: u64, options: ClientOptions, uplink: Box<dyn Uplink>, waker: Waker) -> Arc<Shared> {
+        Arc::new_cyclic(|this: &Weak<Shared>| Shared {
+            this: this.clone(),
+            id,
+            outbox: Outbox::new(id, options.limits, uplink),
+            inbox: Inbox::default(),
+            commands: Mutex::default(),
+            waker,
+            reader: Mutex::new(None),
+            registry: Mutex::default(),
+            changed: Condvar::new(),
+            shapes: Mutex::default(),
+            shape_came: Condvar::new(),
+            enabled: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
+            starving: AtomicBool::new(false),
+            handler_waits: AtomicBool::new(false),
+            current: AtomicU64::new(0),
+            counters: Counters::default(),
+            limiter: Limiter::default(),
+            options,
+        })
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn emit<E: Event>(&self, event: &E, wait: Wait) -> Result<(), Error> {
+        let info = E::INFO;
+        let shape = || info.shape_text();
+        let kind = Kind { name: info.name, fingerprint: info.fingerprint, retain: info.retain, shape: &shape };
+        self.emit_with(kind, wait, &mut |out| event.put(out))
+    }
+
+    pub(super) fn emit_with(
+        &self,
+        kind: Kind<'_>,
+        wait: Wait,
+        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
+    ) -> Result<(), Error> {
+        if !self.is_enabled() {
+            return Ok(());
+        }
+        match wait {
+            Wait::ForRoom if handlers::is_handler() => {
+                let limit = Duration::from_micros(self.options.limits.stall / 4).min(self.options.emit_limit);
+                self.waiting(|shared| shared.outbox.emit(kind, Patience::InHandler(limit), put))
+            }
+            Wait::ForRoom => self.outbox.emit(kind, Patience::Limit(self.options.emit_limit), put),
+            Wait::Never => self.outbox.emit(kind, Patience::None, put),
+        }
+    }
+
+    /// Runs what waits for the server. If that is a handler, more is read meanwhile: the server's word
+    /// may stand behind events.
+    pub(super) fn waiting<T>(&self, wait: impl FnOnce(&Shared) -> T) -> T {
+        if !handlers::is_handler_of(self.id) {
+            return wait(self);
+        }
+        // No need to wake the downlink thread: while it has no room it looks again soon enough.
+        self.handler_waits.store(true, Ordering::Release);
+        let result = wait(self);
+        self.handler_waits.store(false, Ordering::Release);
+        result
+    }
+
+    pub(super) fn inbox_limit(&self) -> usize {
+        if self.handler_waits.load(Ordering::Acquire) { self.options.inbox * 4 } else { self.options.inbox }
+    }
+
+    pub(super) fn command(&self, command: Command) {
+        lock(&self.commands).push(command);
+        self.wake_reader();
+    }
+
+    pub(super) fn wake_reader(&self) {
+        self.waker.wake();
+        if let Some(reader) = &*lock(&self.reader) {
+            reader.unpark();
+        }
+    }
+
+    pub(super) fn take_commands(&self) -> Vec<Command> {
+        std::mem::take(&mut *lock(&self.commands))
+    }
+
+    pub(super) fn set_starving(&self, starving: bool) {
+        self.starving.store(starving, Ordering::Release);
+    }
+
+    /// The handler thread has `left` bytes to do.
+    pub(super) fn made_room(&self, left: usize) {
+        if self.starving.load(Ordering::Acquire)
+            && left < self.options.inbox / 2
+            && self.starving.swap(false, Ordering::AcqRel)
+            && let Some(reader) = &*lock(&self.reader)
+        {
+            reader.unpark();
+        }
+    }
+
+    pub(super) fn link_changed(&self, link: Link) {
+        let mut registry = lock(&self.registry);
+        if registry.link != Link::Closed {
+            registry.link = link;
+        }
+        drop(registry);
+        self.changed.notify_all();
+    }
+
+    /// The server has the subscription of this registration.
+    pub(super) fn stands(&self, id: u64) {
+        if let Some(slot) = lock(&self.registry).slots.get(&id) {
+            slot.set_stands();
+        }
+        self.changed.notify_all();
+    }
+
+    pub(super) fn register(
+        &self,
+        event: Option<&str>,
+        choice: on::Choice,
+        addition: impl FnOnce(Arc<Slot>) -> Addition,
+    ) -> Result<Registration, Error> {
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        let mut registry = lock(&self.registry);
+        registry.next += 1;
+        let id = registry.next;
+        let uid = choice.uid.unwrap_or_else(|| format!("handler-{id}"));
+        let old = registry.slots.values().find(|slot| slot.event() == event && slot.uid() == uid).cloned();
+        if old.is_some() && !choice.replace {
+            return Err(Error::AlreadyRegistered { event: event.unwrap_or("every event").to_owned(), uid });
+        }
+        let slot = Arc::new(Slot::new(id, event, &uid, choice.once, self.this.clone()));
+        registry.slots.insert(id, slot.clone());
+        if let Some(old) = &old {
+            registry.slots.remove(&old.id());
+        }
+        drop(registry);
+        let interest = event.map_or(Interest::Any, |name| Interest::Event(name.to_owned()));
+        let addition = addition(slot.clone());
+        self.command(match old {
+            Some(old) => Command::Replace { old, addition, interest },
+            None => Command::Register { addition, interest },
+        });
+        self.wait_for_server(&slot);
+        Ok(Registration::new(slot))
+    }
+
+    /// Waits for the server's word on a registration, if one is there or may be any moment.
+    pub(super) fn wait_for_server(&self, slot: &Slot) {
+        if handlers::is_handler_of(self.id) {
+            return;
+        }
+        let limit = self.options.register_limit;
+        let registry = lock(&self.registry);
+        let _unused = self.changed.wait_timeout_while(registry, limit, |registry| {
+            matches!(registry.link, Link::Trying | Link::Up) && !slot.stands() && !slot.is_cancelled()
+        });
+    }
+
+    pub(crate) fn wait_active(&self, slot: &Slot, limit: Duration) -> bool {
+        if !handlers::is_handler_of(self.id) {
+            let registry = lock(&self.registry);
+            let _unused = self.changed.wait_timeout_while(registry, limit, |registry| {
+                registry.link != Link::Closed && !slot.stands() && !slot.is_cancelled()
+            });
+        }
+        slot.stands() && !slot.is_cancelled()
+    }
+
+    pub(crate) fn unregister(&self, slot: &Slot) {
+        if slot.cancel() {
+            lock(&self.registry).slots.remove(&slot.id());
+            self.inbox.push(Item::Sweep);
+            self.command(Command::Unregister { id: slot.id() });
+        }
+    }
+
+    pub(super) fn unregister_where(&self, meant: impl Fn(&Slot) -> bool) -> bool {
+        let slots: Vec<_> = lock(&self.registry).slots.values().filter(|slot| meant(slot)).cloned().collect();
+        for slot in &slots {
+            self.unregister(slot);
+        }
+        !slots.is_empty()
+    }
+
+    /// The text of a shape, asked from the server once.
+    pub(super) fn ask_shape(&self, fingerprint: u64) -> Option<String> {
+        if !lock(&self.shapes).contains_key(&fingerprint) {
+            self.command(Command::AskShape(fingerprint));
+        }
+        self.waiting(|shared| {
+            let shapes = lock(&shared.shapes);
+            let limit = Duration::from_micros(shared.options.limits.stall / 2);
+            let unknown = |shapes: &mut FxHashMap<_, _>| !shapes.contains_key(&fingerprint) && !shared.is_closed();
+            let (shapes, _) = shared
+                .shape_came
+                .wait_timeout_while(shapes, limit, unknown)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            shapes.get(&fingerprint).cloned().flatten()
+        })
+    }
+
+    pub(super) fn shape_known(&self, fingerprint: u64, shape: Option<String>) {
+        lock(&self.shapes).insert(fingerprint, shape);
+        self.shape_came.notify_all();
+    }
+
+    pub(super) fn calls(&self, registration: u64) {
+        self.current.store(registration, Ordering::Relaxed);
+        self.inbox.moved();
+        self.counters.handled();
+    }
+
+    pub(super) fn warn_of_slow_handler(&self, since: Duration) {
+        let current = self.current.load(Ordering::Relaxed);
+        let slot = lock(&self.registry).slots.get(&current).cloned();
+        let (event, uid) = slot.as_ref().map_or(("?", "?"), |slot| (slot.event().unwrap_or("every event"), slot.uid()));
+        tracing::warn!(event, uid, ?since, "a handler holds up the events behind it");
+    }
+}
