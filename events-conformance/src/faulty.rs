@@ -344,6 +344,10 @@ impl Hub for FaultyHub {
         self.inner.wait(limit.min(Duration::from_millis(5)))
     }
 
+    fn gone(&mut self) -> Option<Peer> {
+        self.inner.gone()
+    }
+
     fn disconnect(&mut self, peer: Peer) {
         self.inner.disconnect(peer);
     }

@@ -59,6 +59,8 @@ pub enum Topic {
     Stats,
     /// The server is leaving.
     Bye,
+    /// Whoever subscribes to it takes messages of several frames. Nothing is said on it.
+    Bundles,
 }
 
 /// What a [`Topic::Sync`] asks beside the barrier.
@@ -70,6 +72,9 @@ pub enum About {
     Event(String),
     /// The text of a shape.
     Shape(u64),
+    /// Nothing. The client is about to take its subscriptions to this event back, or, without a name, those to all
+    /// events, and does so once it is answered.
+    Leaving(Option<String>),
 }
 
 impl Topic {
@@ -86,6 +91,7 @@ impl Topic {
                         About::Nothing => barrier,
                         About::Event(name) => format!("{barrier}/{name}"),
                         About::Shape(fingerprint) => format!("{barrier}/#{fingerprint:016x}"),
+                        About::Leaving(name) => format!("{barrier}/-{}", name.as_deref().unwrap_or_default()),
                     }
                 }
                 Topic::Ack { publisher } => format!("ack/{publisher:016x}"),
@@ -94,6 +100,7 @@ impl Topic {
                 Topic::Shape { fingerprint } => format!("shape/{fingerprint:016x}"),
                 Topic::Stats => "stats".to_owned(),
                 Topic::Bye => "bye".to_owned(),
+                Topic::Bundles => "bundles".to_owned(),
             }
             .as_bytes(),
         );
@@ -114,11 +121,7 @@ impl Topic {
                 number: id(ids.next()?)?,
                 about: match ids.next() {
                     None => About::Nothing,
-                    Some(text) => match text.strip_prefix('#') {
-                        Some(fingerprint) => About::Shape(id(fingerprint)?),
-                        None if text.len() <= crate::frame::MAX_NAME => About::Event(text.to_owned()),
-                        None => return None,
-                    },
+                    Some(text) => about(text)?,
                 },
             },
             "ack" => Topic::Ack { publisher: id(ids.next()?)? },
@@ -127,6 +130,7 @@ impl Topic {
             "shape" => Topic::Shape { fingerprint: id(ids.next()?)? },
             "stats" => Topic::Stats,
             "bye" => Topic::Bye,
+            "bundles" => Topic::Bundles,
             _ => return None,
         };
         // Whatever does not read back as written (upper case digits, more parts) is no topic.
@@ -157,6 +161,15 @@ pub fn parse(message: &[u8]) -> Option<(Topic, &[u8])> {
 #[must_use]
 pub fn body<B: Body>(bytes: &[u8]) -> Option<B> {
     rmp_serde::from_slice(bytes).ok()
+}
+
+fn about(text: &str) -> Option<About> {
+    if let Some(fingerprint) = text.strip_prefix('#') {
+        return Some(About::Shape(id(fingerprint)?));
+    }
+    let (name, leaving) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+    let name = (name.len() <= crate::frame::MAX_NAME).then(|| name.to_owned())?;
+    Some(if leaving { About::Leaving((!name.is_empty()).then_some(name)) } else { About::Event(name) })
 }
 
 fn id(text: &str) -> Option<u64> {
@@ -219,7 +232,7 @@ pub struct Resume {
     pub any: bool,
 }
 
-/// The body of [`Topic::Rx`]. The second part, if there is one, is a replayed frame; without one and
+/// The body of [`Topic::Rx`]. The second part, if there is one, is a replayed frame, or several; without one and
 /// with [`end`](Replay::end) unset it is a look whether the client's queue has room, and means nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
@@ -227,8 +240,8 @@ pub struct Replay {
     pub number: u64,
     /// The replay ends here: what comes from now on is live.
     pub end: bool,
-    /// With a frame: the [`base`](Reached::base) of its event and publisher.
-    pub base: u64,
+    /// For each frame in the second part: the [`base`](Reached::base) of its event and publisher.
+    pub bases: Vec<u64>,
     /// At the end: where every publisher stands.
     pub baseline: Vec<Standing>,
     /// At the end: where the sequences stand.
@@ -309,6 +322,9 @@ mod tests {
             Topic::Sync { client, number, about: About::Nothing },
             Topic::Sync { client, number, about: About::Event("mail.UNREAD".into()) },
             Topic::Sync { client, number, about: About::Shape(3) },
+            Topic::Sync { client, number, about: About::Leaving(Some("mail.UNREAD".into())) },
+            Topic::Sync { client, number, about: About::Leaving(None) },
+            Topic::Bundles,
             Topic::Ack { publisher: 3 },
             Topic::Resume { client, number },
             Topic::Rx { client },

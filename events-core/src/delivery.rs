@@ -10,6 +10,7 @@
 //! [`Window`](window::Window), the server in its [`Ring`](ring::Ring).
 
 pub mod intake;
+pub mod interests;
 pub mod owners;
 pub mod publisher;
 pub mod relay;

@@ -199,6 +199,12 @@ pub trait Hub: Send {
     /// [`EngineError`] if the hub is closed for good.
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError>;
 
+    /// The next connection that has ended, where the engine takes its subscriptions back without saying whose they
+    /// were.
+    fn gone(&mut self) -> Option<Peer> {
+        None
+    }
+
     /// Sends `head` (and `body` as a second part of the same message) to every client with a
     /// subscription that `head` begins with: to all of them, or, when the queue of one is full, to
     /// none. Waits at most `limit` for room.

@@ -11,10 +11,16 @@
 use crate::reader::Reader;
 use crate::take::TakeError;
 
+pub mod bundle;
+
+pub use bundle::Bundle;
+
 /// The longest name of an event, in bytes.
 pub const MAX_NAME: usize = 255;
 /// The size of the header, in bytes.
 pub const HEADER: usize = 48;
+/// The bytes that names can begin with: subscribed to by who wants all events.
+pub const FIRST_BYTES: &[u8; 53] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 /// Where the flags stand in the header.
 const FLAGS_AT: usize = 2;
 
@@ -32,6 +38,10 @@ pub mod flags {
     /// No records, no position: the sequence of the event stands there. What comes before and has not
     /// arrived never will.
     pub const STANDS: u8 = 16;
+    /// More frames follow in the same message: see [`Bundle`](super::Bundle).
+    pub const MORE: u8 = 32;
+    /// What a frame among several cannot be.
+    pub const ALONE: u8 = TOLD_AGAIN | STANDS;
 }
 
 /// What stands before the records.
@@ -65,6 +75,8 @@ impl Header {
 pub struct View<'a> {
     /// The event's name.
     pub name: &'a str,
+    /// The name and the zero byte: what a subscription to exactly this event says.
+    pub topic: &'a [u8],
     /// The header.
     pub header: Header,
     /// The records, as a MessagePack stream of arrays.
@@ -72,6 +84,15 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// The frame by itself, as it would be sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.topic.len() + HEADER + self.records.len());
+        begin(&mut bytes, self.name, &self.header);
+        bytes.extend_from_slice(self.records);
+        bytes
+    }
+
     /// The records, one by one. After an `Err` there are no more.
     pub fn records(&self) -> impl Iterator<Item = Result<&'a [u8], TakeError>> + use<'a> {
         let mut rest = Some(self.records);
@@ -104,6 +125,8 @@ impl<'a> View<'a> {
 pub enum Content<'a> {
     /// A frame of this protocol.
     Event(View<'a>),
+    /// Several frames of one publisher.
+    Bundle(Bundle<'a>),
     /// `NAME 0x00` and something else: a program of another protocol.
     Foreign {
         /// The name it begins with.
@@ -123,6 +146,9 @@ pub enum FrameError {
     /// The header is cut off or not laid out as version 1 is.
     #[error("the header is cut off or not laid out as version 1 is")]
     Header,
+    /// The table of a message of several frames does not fit what stands before it, or a part is no frame.
+    #[error("the message holds several frames, and they cannot be told apart")]
+    Bundle,
 }
 
 /// Begins a frame in `out`: the name, the zero byte and the header. Records follow.
@@ -144,32 +170,35 @@ pub fn begin(out: &mut Vec<u8>, name: &str, header: &Header) {
 /// Takes a message apart.
 ///
 /// # Errors
-/// [`FrameError`] for whatever is neither a frame, nor foreign, nor control.
+/// [`FrameError`] for whatever is neither a frame, nor several, nor foreign, nor control.
 pub fn parse(bytes: &[u8]) -> Result<Content<'_>, FrameError> {
     if bytes.first() == Some(&0xFF) {
         return Ok(Content::Control);
     }
-    let zero = bytes.iter().take(MAX_NAME + 1).position(|&byte| byte == 0).ok_or(FrameError::Name)?;
-    let name = name(&bytes[..zero]).ok_or(FrameError::Name)?;
-    let rest = &bytes[zero + 1..];
+    match parse_event(bytes)? {
+        Some(view) if view.header.has(flags::MORE) => {
+            Bundle::parse(bytes, view.header).map(Content::Bundle).ok_or(FrameError::Bundle)
+        }
+        Some(view) => Ok(Content::Event(view)),
+        None => Ok(Content::Foreign { name: name(bytes).unwrap_or_default() }),
+    }
+}
+
+/// Takes one frame apart; `None` if what follows its name is of another protocol.
+fn parse_event(bytes: &[u8]) -> Result<Option<View<'_>>, FrameError> {
+    let name = name(bytes).ok_or(FrameError::Name)?;
+    let rest = &bytes[name.len() + 1..];
     if !rest.starts_with(&[0x97, 0x01]) {
-        return Ok(Content::Foreign { name });
+        return Ok(None);
     }
     let (header, records) = rest.split_first_chunk::<HEADER>().ok_or(FrameError::Header)?;
     let header = parse_header(header).ok_or(FrameError::Header)?;
-    Ok(Content::Event(View { name, header, records }))
+    Ok(Some(View { name, topic: &bytes[..=name.len()], header, records }))
 }
 
-/// A copy of the frame `bytes` with `flags` set beside those that it has.
-#[must_use]
-pub fn with_flags(bytes: &[u8], flags: u8) -> Vec<u8> {
-    let mut copy = bytes.to_vec();
-    if let Some(zero) = copy.iter().position(|&byte| byte == 0)
-        && let Some(slot) = copy.get_mut(zero + 1 + FLAGS_AT)
-    {
-        *slot |= flags & 0x7F;
-    }
-    copy
+/// Where the flags of a frame stand.
+fn flags_at(frame: &[u8]) -> Option<usize> {
+    frame.iter().take(MAX_NAME + 1).position(|&byte| byte == 0).map(|zero| zero + 1 + FLAGS_AT)
 }
 
 /// The subscription that matches exactly the frames of event `name`.
@@ -181,13 +210,26 @@ pub fn topic(name: &str) -> Vec<u8> {
     topic
 }
 
-/// Names begin with a letter or `_` and hold letters, digits, `_`, `.` and `-`.
+/// The name that `bytes` begin with, up to its zero byte. Names begin with a letter or `_` and hold letters, digits,
+/// `_`, `.` and `-`.
 fn name(bytes: &[u8]) -> Option<&str> {
-    let (first, rest) = bytes.split_first()?;
-    let fine = (first.is_ascii_alphabetic() || *first == b'_')
-        && rest.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
-    if fine { std::str::from_utf8(bytes).ok() } else { None }
+    let zero = bytes.iter().take(MAX_NAME + 1).position(|&byte| !IN_NAME[usize::from(byte)])?;
+    let name = &bytes[..zero];
+    let begins = name.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
+    if begins && bytes[zero] == 0 { std::str::from_utf8(name).ok() } else { None }
 }
+
+/// By byte: whether it may stand in a name.
+static IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let at = byte as u8;
+        table[byte] = at.is_ascii_alphanumeric() || matches!(at, b'_' | b'.' | b'-');
+        byte += 1;
+    }
+    table
+};
 
 fn parse_header(bytes: &[u8; HEADER]) -> Option<Header> {
     let flags = bytes[FLAGS_AT];
@@ -262,7 +304,7 @@ mod tests {
         fn what_is_begun_is_parsed(
             name in "[A-Za-z_][A-Za-z0-9_.-]{0,254}",
             numbers in any::<[u64; 5]>(),
-            flags in 0u8..128,
+            flags in 0u8..32,
             records in any::<Vec<u8>>(),
         ) {
             let [publisher, position, sequence, fingerprint, sent_at] = numbers;
@@ -270,7 +312,9 @@ mod tests {
             let mut bytes = Vec::new();
             begin(&mut bytes, &name, &header);
             bytes.extend_from_slice(&records);
-            prop_assert_eq!(parse(&bytes), Ok(Content::Event(View { name: &name, header, records: &records })));
+            prop_assert_eq!(parse(&bytes), Ok(Content::Event(View { name: &name, topic: &topic(&name), header, records: &records })));
+            let Ok(Content::Event(view)) = parse(&bytes) else { unreachable!() };
+            prop_assert_eq!(view.to_bytes(), bytes.clone());
             prop_assert!(bytes.starts_with(&topic(&name)));
         }
 

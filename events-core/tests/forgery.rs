@@ -115,7 +115,7 @@ fn frames_under_the_id_of_another_are_dropped() {
     for (position, record) in [(2, 66), (0, 67), (1, 68)] {
         forger.send(&event(VICTIM, position, record)).expect("open");
     }
-    forger.send(&Frame::new(frame::with_flags(&event(VICTIM, 9, 69), flags::OLDEST))).expect("open");
+    forger.send(&Frame::new(bundle::with_flags(&event(VICTIM, 9, 69), |_| flags::OLDEST))).expect("open");
     world.counts(4);
     up.send(&event(VICTIM, 2, 2)).expect("open");
     assert_eq!(hears(&mut *down, b"E\0").last(), Some(&2));

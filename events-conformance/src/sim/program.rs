@@ -158,9 +158,9 @@ impl Program {
     }
 
     /// Takes a handler back.
-    pub fn unregister(&mut self, id: u64, net: &mut Net) {
+    pub fn unregister(&mut self, id: u64, now: Now, net: &mut Net) {
         self.handling.remove(id);
-        self.subscriber.unregister(id, &mut self.actions);
+        self.subscriber.unregister(id, now, &mut self.actions);
         self.perform(net);
     }
 

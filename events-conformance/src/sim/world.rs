@@ -301,7 +301,7 @@ impl World {
             Choice::Unregister(_, id) => {
                 self.ledger.unregistered(id);
                 self.registered.retain(|(_, other)| *other != id);
-                program.unregister(id, &mut self.net);
+                program.unregister(id, now, &mut self.net);
             }
             Choice::Stop(_, until) => program.stopped = until,
             Choice::Behind(_, behind) => return program.set_behind(behind, now, &mut self.net),
@@ -394,14 +394,14 @@ impl World {
         self.server.as_ref().is_some_and(|server| server.leaving.is_none()) && wires && pipes
     }
 
-    /// At rest a program subscribes to its own four topics and to what it has handlers for.
+    /// At rest a program subscribes to its own five topics and to what it has handlers for.
     ///
     /// # Errors
     /// The program that left a subscription behind.
     pub fn check_topics(&self) -> Result<(), String> {
         for (at, _) in self.present() {
             let (topics, events) = (self.net.topics(at), self.ledger.events(at));
-            if topics != 4 + events {
+            if topics != 5 + events {
                 return Err(format!("program {at} subscribes to {topics} topics with handlers of {events} events"));
             }
         }

@@ -14,7 +14,7 @@ use crate::delivery::Now;
 use crate::delivery::subscriber::{Action, Greeting, Step, Subscriber};
 use crate::engine::{Arrival, Downlink, EngineError, Trouble};
 use crate::error::Connection;
-use crate::frame::{self, Content};
+use crate::frame::bundle::views;
 
 /// How long to sleep at most, so that lost acknowledgements are noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -212,7 +212,7 @@ impl Reader {
             && self.shared.options.when_slow == WhenSlow::Skip
             && self.shared.inbox.bytes() >= self.shared.inbox_limit()
         {
-            if let Ok(Content::Event(view)) = frame::parse(frame) {
+            for view in views(frame) {
                 let next = view.header.sequence.saturating_add(view.count());
                 self.skipped.insert((view.header.publisher, view.name.to_owned()), next);
             }
@@ -304,7 +304,7 @@ impl Reader {
                         None => self.subscriber.register(id, interest, now, &mut self.actions),
                     }
                 }
-                Command::Unregister { id } => self.subscriber.unregister(id, &mut self.actions),
+                Command::Unregister { id } => self.subscriber.unregister(id, now, &mut self.actions),
                 Command::AskShape(fingerprint) => self.subscriber.ask_shape(fingerprint, now, &mut self.actions),
                 Command::Close => return Ok(false),
             }

@@ -10,8 +10,8 @@ use crate::frame::{Header, flags};
 /// What to do with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the next one.
-    Take,
+    /// It is the next one, but for as many at its beginning as came before.
+    Take(u64),
     /// It came before.
     Duplicate,
     /// One before it is missing; the publisher is asked to go back.
@@ -69,18 +69,24 @@ impl Intake {
         Intake { limits, publishers: LinkedHashMap::with_hasher(FxBuildHasher), due: Vec::new() }
     }
 
-    /// Decides about a frame with this header. What is to be taken counts once [`take`](Intake::take)
-    /// says so.
-    pub fn judge(&mut self, header: &Header, now: Now) -> Verdict {
+    /// Decides about a message of so many frames, the first of which has this header. What is to be taken counts
+    /// once [`take`](Intake::take) says so.
+    pub fn judge(&mut self, header: &Header, frames: u64, now: Now) -> Verdict {
         let retry = self.limits.retry;
         let Some(known) = self.known(header.publisher) else { return Verdict::Early };
         // Of a publisher that is new here only its oldest frame can be the first. One that is not marked
         // so was queued for a server that is gone.
         let oldest = header.has(flags::OLDEST) && header.position >= known.next;
-        if oldest || (known.next != 0 && header.position == known.next) {
-            return Verdict::Take;
+        if oldest {
+            return Verdict::Take(0);
         }
         let duplicate = known.next != 0 && header.position < known.next;
+        if known.next != 0
+            && let Some(had) = known.next.checked_sub(header.position)
+            && had < frames
+        {
+            return Verdict::Take(had);
+        }
         if duplicate || known.asked.is_none_or(|asked| now.saturating_sub(asked) >= retry) {
             known.urgent = true;
             if !duplicate {
@@ -95,16 +101,16 @@ impl Intake {
         if duplicate { Verdict::Duplicate } else { Verdict::Early }
     }
 
-    /// The frame with this header and `len` bytes was handed out.
-    pub fn take(&mut self, header: &Header, len: usize, now: Now) {
-        let Some(known) = self.known(header.publisher) else { return };
-        known.next = header.position.saturating_add(1);
+    /// A message of this publisher, of `len` bytes, was handed out; the position of its last frame was `last`.
+    pub fn take(&mut self, publisher: u64, last: u64, len: usize, now: Now) {
+        let Some(known) = self.known(publisher) else { return };
+        known.next = last.saturating_add(1);
         known.again = false;
         known.asked = None;
         known.unacked += len;
         if known.due.is_none() {
             known.due = Some(now);
-            self.due.push(header.publisher);
+            self.due.push(publisher);
         }
     }
 
@@ -114,13 +120,17 @@ impl Intake {
         header.has(flags::OLDEST) && header.position > 1
     }
 
-    /// Notes that the newest frame of `name`, which begins at `sequence`, is in the ring at `index`.
-    pub fn note(&mut self, publisher: u64, name: &str, sequence: u64, index: u64) {
+    /// Notes where the sequences stand behind frames that were handed out: the name of each, where it begins, and
+    /// where that leads.
+    pub fn note<'a>(&mut self, publisher: u64, frames: impl Iterator<Item = (&'a str, u64, Stream)>) {
+        let most = self.limits.known;
         let Some(known) = self.publishers.get_mut(&publisher) else { return };
-        if let Some(stream) = known.streams.get_mut(name) {
-            stream.at = Stream::InRing(index);
-        } else if known.streams.len() < self.limits.known {
-            known.streams.insert(name.into(), Sequence { base: sequence, at: Stream::InRing(index) });
+        for (name, sequence, at) in frames {
+            if let Some(stream) = known.streams.get_mut(name) {
+                stream.at = at;
+            } else if known.streams.len() < most {
+                known.streams.insert(name.into(), Sequence { base: sequence, at });
+            }
         }
     }
 
@@ -243,6 +253,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_a_message_that_was_had_in_part_the_rest_is_taken() {
+        let mut intake = Intake::new(Limits::default());
+        let header = |position| Header {
+            flags: if position == 1 { flags::OLDEST } else { 0 },
+            publisher: 1,
+            position,
+            sequence: 0,
+            fingerprint: 0,
+            sent_at: 0,
+        };
+        assert_eq!(intake.judge(&header(1), 5, 0), Verdict::Take(0));
+        intake.take(1, 3, 1, 0);
+        assert_eq!(intake.judge(&header(1), 3, 0), Verdict::Duplicate);
+        assert_eq!(intake.judge(&header(1), 5, 0), Verdict::Take(3));
+        assert_eq!(intake.judge(&header(4), 2, 0), Verdict::Take(0));
+        assert_eq!(intake.judge(&header(5), 2, 0), Verdict::Early);
+    }
+
+    #[test]
     fn a_new_publisher_takes_the_place_of_the_one_not_seen_for_longest() {
         let mut intake = Intake::new(Limits { known: 3, ..Limits::default() });
         let header = |publisher, position| Header {
@@ -254,14 +283,14 @@ mod tests {
             sent_at: 0,
         };
         for publisher in [1, 2, 3] {
-            intake.take(&header(publisher, 1), 1, 0);
+            intake.take(publisher, 1, 1, 0);
         }
-        assert_eq!(intake.judge(&header(1, 2), 0), Verdict::Take);
-        intake.take(&header(4, 1), 1, 0);
+        assert_eq!(intake.judge(&header(1, 2), 1, 0), Verdict::Take(0));
+        intake.take(4, 1, 1, 0);
         let baseline: Vec<u64> = intake.baseline().into_iter().map(|(publisher, _)| publisher).collect();
         assert_eq!(baseline, [3, 1, 4]);
         // Who was forgotten is a stranger: it is asked where it begins.
-        assert_eq!(intake.judge(&header(2, 2), 0), Verdict::Early);
+        assert_eq!(intake.judge(&header(2, 2), 1, 0), Verdict::Early);
         assert_eq!(intake.len(), 3);
     }
 }

@@ -1,7 +1,8 @@
 //! The emitting side of a client: records become frames, frames get positions and go into the window.
 //!
-//! Consecutive records of the same event share a frame as long as it is open. Who opens and seals it,
-//! and when, is the client's to decide; here is only what must hold in whichever order it happens.
+//! Consecutive records of the same event share a frame, and frames of different events share a message, as long as
+//! it is open. Who opens and seals it, and when, is the client's to decide; here is only what must hold in whichever
+//! order it happens.
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,8 @@ use super::window::Window;
 use crate::control::{Acked, Announced, Topic};
 use crate::engine::Frame;
 use crate::event::PutError;
-use crate::frame::{self, Content, Header, flags};
+use crate::frame::bundle::{self, views};
+use crate::frame::{self, Header, flags};
 
 /// What must be known of an event to emit it.
 #[derive(Clone, Copy)]
@@ -62,12 +64,26 @@ struct Stream {
     retained: Option<(u64, Frame)>,
 }
 
-/// The frame that records are added to.
+/// The message that records are added to.
 struct Open {
+    bytes: Vec<u8>,
+    sent_at: u64,
+    /// The frames that are complete.
+    complete: bundle::Writer,
+    /// Those of them that are retained: stream, number of the frame, and where it stands.
+    retained: Vec<(usize, usize, std::ops::Range<usize>)>,
+    /// The frame that is not. Without one there is a complete one.
+    frame: Option<OpenFrame>,
+}
+
+/// The frame that records are added to.
+#[derive(Clone, Copy)]
+struct OpenFrame {
     stream: usize,
     fingerprint: u64,
     records: u64,
-    bytes: Vec<u8>,
+    /// Where it begins in the message.
+    start: usize,
 }
 
 impl Publisher {
@@ -102,63 +118,98 @@ impl Publisher {
         sent_at: fn() -> u64,
         put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
     ) -> Result<(), Refused> {
-        let fits = |open: &Open, streams: &[Stream]| {
-            open.fingerprint == kind.fingerprint && *streams[open.stream].name == *kind.name
+        if self.open.is_none() && !self.window.has_room() {
+            return Err(Refused::Full);
+        }
+        let fits = |frame: &OpenFrame, streams: &[Stream]| {
+            frame.fingerprint == kind.fingerprint && *streams[frame.stream].name == *kind.name
         };
-        if self.open.as_ref().is_some_and(|open| !fits(open, &self.streams)) {
-            self.seal();
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.open(sent_at()),
+        };
+        if open.frame.is_some_and(|frame| !fits(&frame, &self.streams)) {
+            self.complete(&mut open);
         }
-        if self.open.is_none() {
-            if !self.window.has_room() {
-                return Err(Refused::Full);
-            }
-            self.begin(kind, sent_at());
-        }
-        let Some(open) = self.open.as_mut() else { return Err(Refused::Full) };
+        let mut frame = match open.frame.take() {
+            Some(frame) => frame,
+            None => self.begin(kind, &mut open),
+        };
         let before = open.bytes.len();
-        let result = match put(&mut open.bytes) {
-            Ok(()) if open.bytes.len() > self.limits.largest_frame && open.records > 0 => {
-                // Alone in a frame it may still fit.
+        let refused = match put(&mut open.bytes) {
+            Ok(()) if open.bytes.len() <= self.limits.largest_frame => {
+                frame.records += 1;
+                open.frame = Some(frame);
+                let full = open.bytes.len() >= self.limits.frame;
+                self.open = Some(open);
+                if full {
+                    self.seal();
+                }
+                return Ok(());
+            }
+            Ok(()) if frame.records > 0 || frame.start > 0 => {
+                // Alone in a message it may still fit.
                 let record = open.bytes.split_off(before);
+                self.put_back(open, frame);
                 self.seal();
                 return self.record(kind, sent_at, &mut |out| {
                     out.extend_from_slice(&record);
                     Ok(())
                 });
             }
-            Ok(()) if open.bytes.len() > self.limits.largest_frame => Err(Refused::TooLarge(open.bytes.len())),
-            Ok(()) => Ok(()),
-            Err(error) => Err(Refused::Put(error)),
+            Ok(()) => Refused::TooLarge(open.bytes.len()),
+            Err(error) => Refused::Put(error),
         };
-        if result.is_err() {
-            open.bytes.truncate(before);
-            if open.records == 0 {
-                self.open = None;
-            }
-            return result;
-        }
-        open.records += 1;
-        if open.bytes.len() >= self.limits.frame {
-            self.seal();
-        }
-        Ok(())
+        open.bytes.truncate(before);
+        self.put_back(open, frame);
+        Err(refused)
     }
 
-    /// Closes the open frame: what comes next begins another.
-    pub fn seal(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        let position = self.window.next_position();
-        let stream = &mut self.streams[open.stream];
-        stream.next_sequence += open.records;
-        self.guess = open.bytes.len();
-        let frame = Frame::new(open.bytes);
+    /// Leaves the message open as it is, but for a frame without records.
+    fn put_back(&mut self, mut open: Open, frame: OpenFrame) {
+        if frame.records > 0 {
+            open.frame = Some(frame);
+        } else {
+            open.bytes.truncate(frame.start);
+        }
+        if frame.records > 0 || open.complete.frames() > 0 {
+            self.open = Some(open);
+        }
+    }
+
+    /// Completes the frame that records are added to.
+    fn complete(&mut self, open: &mut Open) {
+        let Some(frame) = open.frame.take() else { return };
+        let stream = &mut self.streams[frame.stream];
+        stream.next_sequence += frame.records;
         if stream.retain {
-            stream.retained = Some((position, frame.clone()));
+            open.retained.push((frame.stream, open.complete.frames(), frame.start..open.bytes.len()));
         }
-        self.window.append(frame);
+        open.complete.ends(open.bytes.len());
     }
 
-    /// Whether records wait in an open frame.
+    /// Closes the open message: what comes next begins another.
+    pub fn seal(&mut self) {
+        let Some(mut open) = self.open.take() else { return };
+        self.complete(&mut open);
+        let (first, frames) = (self.window.next_position(), open.complete.frames());
+        // Of several frames each retained one is copied, since the message is no frame; one alone is shared.
+        for (stream, number, place) in open.retained.iter().filter(|_| frames > 1) {
+            let copy = Frame::new(open.bytes[place.clone()].to_vec());
+            self.streams[*stream].retained = Some((first + *number as u64, copy));
+        }
+        open.complete.finish(&mut open.bytes);
+        self.guess = open.bytes.len();
+        let message = Frame::new(open.bytes);
+        if let [(stream, ..)] = &open.retained[..]
+            && frames == 1
+        {
+            self.streams[*stream].retained = Some((first, message.clone()));
+        }
+        self.window.append(message, frames);
+    }
+
+    /// Whether records wait in an open message.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.open.is_some()
@@ -184,7 +235,9 @@ impl Publisher {
     /// The position behind everything recorded so far, sealed or not.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.window.next_position() + u64::from(self.open.is_some())
+        let open = self.open.as_ref();
+        let frames = open.map_or(0, |open| open.complete.frames() + usize::from(open.frame.is_some()));
+        self.window.next_position() + frames as u64
     }
 
     /// The position up to which, exclusive, the server has acknowledged.
@@ -202,9 +255,14 @@ impl Publisher {
     /// How many records the server has not acknowledged.
     #[must_use]
     pub fn unacked_records(&self) -> u64 {
-        let skip = self.window.acked_position() - self.window.first_position();
-        let sealed: u64 = self.window.frames().skip(skip as usize).map(|frame| count(frame)).sum();
-        sealed + self.open.as_ref().map_or(0, |open| open.records)
+        let acked = self.window.acked_position();
+        let unacked = self.window.unacked().flat_map(|message| views(message));
+        let sealed: u64 = unacked.filter(|view| view.header.position >= acked).map(|view| view.count()).sum();
+        let open = self.open.as_ref().map_or(0, |open| {
+            let complete: u64 = open.complete.parts(&open.bytes).flat_map(views).map(|view| view.count()).sum();
+            complete + open.frame.map_or(0, |frame| frame.records)
+        });
+        sealed + open
     }
 
     /// What the server said of this publisher.
@@ -231,22 +289,16 @@ impl Publisher {
         self.window.probe()
     }
 
-    fn begin(&mut self, kind: Kind<'_>, sent_at: u64) {
+    fn open(&self, sent_at: u64) -> Open {
+        let bytes = Vec::with_capacity((self.guess + self.guess / 8).clamp(160, self.limits.frame + 4096));
+        Open { bytes, sent_at, complete: bundle::Writer::default(), retained: Vec::new(), frame: None }
+    }
+
+    /// Begins a frame in the open message.
+    fn begin(&mut self, kind: Kind<'_>, open: &mut Open) -> OpenFrame {
         let stream = match self.index.get(kind.name) {
             Some(&stream) => stream,
-            None => {
-                let stream = self.streams.len();
-                self.index.insert(kind.name.into(), stream);
-                self.streams.push(Stream {
-                    name: kind.name.into(),
-                    fingerprint: 0,
-                    shape: String::new(),
-                    next_sequence: 0,
-                    retain: kind.retain,
-                    retained: None,
-                });
-                stream
-            }
+            None => self.new_stream(kind),
         };
         if self.streams[stream].fingerprint != kind.fingerprint {
             self.streams[stream].fingerprint = kind.fingerprint;
@@ -255,18 +307,31 @@ impl Publisher {
             let announcement = self.announce(stream, sequence, sequence);
             self.first.push_back(announcement);
         }
-        let stream_ref = &self.streams[stream];
         let header = Header {
             flags: if kind.retain { flags::RETAINED } else { 0 },
             publisher: self.id,
-            position: self.window.next_position(),
-            sequence: stream_ref.next_sequence,
+            position: self.window.next_position() + open.complete.frames() as u64,
+            sequence: self.streams[stream].next_sequence,
             fingerprint: kind.fingerprint,
-            sent_at,
+            sent_at: open.sent_at,
         };
-        let mut bytes = Vec::with_capacity((self.guess + self.guess / 8).clamp(160, self.limits.frame + 4096));
-        frame::begin(&mut bytes, kind.name, &header);
-        self.open = Some(Open { stream, fingerprint: kind.fingerprint, records: 0, bytes });
+        let start = open.bytes.len();
+        frame::begin(&mut open.bytes, kind.name, &header);
+        OpenFrame { stream, fingerprint: kind.fingerprint, records: 0, start }
+    }
+
+    fn new_stream(&mut self, kind: Kind<'_>) -> usize {
+        let stream = self.streams.len();
+        self.index.insert(kind.name.into(), stream);
+        self.streams.push(Stream {
+            name: kind.name.into(),
+            fingerprint: 0,
+            shape: String::new(),
+            next_sequence: 0,
+            retain: kind.retain,
+            retained: None,
+        });
+        stream
     }
 
     /// Says that the stream goes on at `sequence` in the window, and at `fresh` with what no server has
@@ -296,7 +361,7 @@ impl Publisher {
             if let Some((position, retained)) = &stream.retained
                 && *position < self.window.first_position()
             {
-                self.first.push_back(Frame::new(frame::with_flags(retained, flags::TOLD_AGAIN)));
+                self.first.push_back(Frame::new(bundle::with_flags(retained, |_| flags::TOLD_AGAIN)));
             }
             // No frame in the window will tell those who have missed the end of this stream.
             if next > 0 && !in_window.contains_key(&*stream.name) {
@@ -309,8 +374,7 @@ impl Publisher {
     fn first_sequences(&self) -> (FxHashMap<String, u64>, FxHashMap<String, u64>) {
         let mut in_window: FxHashMap<String, u64> = FxHashMap::default();
         let mut fresh: FxHashMap<String, u64> = FxHashMap::default();
-        for bytes in self.window.frames() {
-            let Ok(Content::Event(view)) = frame::parse(bytes) else { continue };
+        for view in self.window.messages().flat_map(|message| views(message)) {
             let Header { position, sequence, .. } = view.header;
             for (firsts, counts) in [(&mut in_window, true), (&mut fresh, position >= self.window.past())] {
                 if counts && !firsts.contains_key(view.name) {
@@ -333,13 +397,5 @@ impl Publisher {
         let mut bytes = Vec::new();
         frame::begin(&mut bytes, &stream.name, &header);
         Frame::new(bytes)
-    }
-}
-
-/// How many records a frame holds.
-fn count(bytes: &[u8]) -> u64 {
-    match frame::parse(bytes) {
-        Ok(Content::Event(view)) => view.count(),
-        _ => 0,
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::intake::{Intake, Stream, Verdict};
+use super::interests::{Class, Interests};
 use super::owners::Owners;
 use super::replay::{Next, Replay};
 use super::retained::{Kept, Retained};
@@ -19,7 +20,8 @@ use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
 use crate::engine::{EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription};
-use crate::frame::{self, Content, View, flags};
+use crate::frame::bundle::{self, views};
+use crate::frame::{self, Bundle, Content, Header, View, flags};
 
 /// How many subscriptions, and how many frames, one turn takes.
 const SLICE: usize = 256;
@@ -37,14 +39,15 @@ pub struct Relay {
     limits: Limits,
     intake: Intake,
     owners: Owners,
+    interests: Interests,
     ring: Ring,
     retained: Retained,
     shapes: FxHashMap<u64, String>,
     clients: FxHashMap<u64, Client>,
     answers: VecDeque<Answer>,
-    /// The frame that goes out next. Until it has, it counts nowhere: what the server says of itself is
-    /// always what it has handed out.
-    pending: Option<Frame>,
+    /// What goes out next. Until it has, it counts nowhere: what the server says of itself is always what it has
+    /// handed out.
+    pending: VecDeque<Frame>,
     /// Since when nothing could be published.
     blocked: Option<Now>,
     /// Until when nothing leaves the ring, since subscribers of an older server may want it.
@@ -102,12 +105,13 @@ impl Relay {
             limits,
             intake: Intake::new(limits),
             owners: Owners::default(),
+            interests: Interests::default(),
             ring: Ring::new(limits),
             retained: Retained::new(limits.known),
             shapes: FxHashMap::default(),
             clients: FxHashMap::default(),
             answers: VecDeque::new(),
-            pending: None,
+            pending: VecDeque::new(),
             blocked: None,
             grace: None,
             held: false,
@@ -146,6 +150,9 @@ impl Relay {
             busy = true;
             self.subscribed(hub, subscription, now);
         }
+        while let Some(peer) = hub.gone() {
+            self.interests.gone(peer);
+        }
         self.answer(hub)?;
         busy |= self.replay(hub, now)?;
         busy |= self.relay(hub, now, slice)?;
@@ -155,7 +162,7 @@ impl Relay {
             let figures = self.figures();
             self.push_answer(Answer::Message(Topic::Stats.message(&figures)));
         }
-        if busy || self.pending.is_some() {
+        if busy || !self.pending.is_empty() {
             return Ok(Pace::Busy);
         }
         if self.held {
@@ -179,7 +186,7 @@ impl Relay {
     /// Whether no client is connected and nothing waits.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        self.clients.is_empty() && self.answers.is_empty() && self.pending.is_none()
+        self.clients.is_empty() && self.answers.is_empty() && self.pending.is_empty()
     }
 
     fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) {
@@ -194,8 +201,9 @@ impl Relay {
             }
             return;
         }
-        let Some(topic) = topic else { return };
+        let Some(topic) = topic else { return self.interested(&subscription) };
         match (topic, subscription.on) {
+            (Topic::Bundles, true) => self.interests.takes_bundles(subscription.peer),
             (Topic::Rx { client }, true) => {
                 // A new connection begins anew; what the old one wanted is of no use any more.
                 let before = self.clients.get(&client).map_or(0, |entry| entry.connections);
@@ -219,9 +227,45 @@ impl Relay {
                 if let Some(entry) = self.clients.get_mut(&client) {
                     entry.seen = now;
                 }
+                self.interests_asked(subscription.peer, &about);
                 self.push_answer(Answer::Sync { client, number, about });
             }
             _ => {}
+        }
+    }
+
+    fn interested(&mut self, Subscription { on, topic, peer, .. }: &Subscription) {
+        if *on {
+            self.interests.subscribed(*peer, topic);
+        } else {
+            self.interests.unsubscribed(*peer, topic);
+            self.sort_again();
+        }
+    }
+
+    /// Somebody wants less: what waits to go out together may not belong together any more.
+    fn sort_again(&mut self) {
+        for message in std::mem::take(&mut self.pending) {
+            match frame::parse(&message) {
+                Ok(Content::Bundle(bundle)) => self.pending.extend(together(&self.interests, &bundle, &message, 0)),
+                _ => self.pending.push_back(message),
+            }
+        }
+    }
+
+    /// A client asks about an event that it wants, or is about to want no more.
+    fn interests_asked(&mut self, peer: Option<Peer>, about: &About) {
+        match about {
+            // It may have been about to leave, and has thought better of it.
+            About::Event(name) => self.interests.subscribed(peer, &frame::topic(name)),
+            About::Leaving(name) => {
+                match name {
+                    Some(name) => self.interests.unsubscribed(peer, &frame::topic(name)),
+                    None => frame::FIRST_BYTES.chunks(1).for_each(|byte| self.interests.unsubscribed(peer, byte)),
+                }
+                self.sort_again();
+            }
+            About::Nothing | About::Shape(_) => {}
         }
     }
 
@@ -231,7 +275,7 @@ impl Relay {
             Synced { epoch: self.epoch, baseline: self.intake.baseline(), sequences: Vec::new(), shape: None };
         let mut retained = None;
         match about {
-            About::Nothing => {}
+            About::Nothing | About::Leaving(_) => {}
             About::Event(name) => {
                 // What lies before the base is from before this server, and not for a new registration.
                 let next = |(publisher, base, stream)| (publisher, self.next_of(stream).max(base));
@@ -267,7 +311,7 @@ impl Relay {
                 Answer::Message(message) => (message.clone(), None),
                 Answer::Sync { client, number, about } => self.synced(*client, *number, about),
                 Answer::Retained(name) => match self.retained.get(name) {
-                    Some(frame) => (Frame::new(frame::with_flags(frame, flags::TOLD_AGAIN)), None),
+                    Some(frame) => (Frame::new(bundle::with_flags(frame, |_| flags::TOLD_AGAIN)), None),
                     None => continue,
                 },
             };
@@ -290,11 +334,12 @@ impl Relay {
             for _ in 0..REPLAY_SEND {
                 match replay.next(&self.ring, &mut budget) {
                     Next::Frame(frame) => {
-                        let base = view(&frame).map_or(0, |view| {
+                        let base = |view: View<'_>| {
                             let publisher = view.header.publisher;
                             self.intake.base(publisher, view.name).max(replay.stands(publisher, view.name))
-                        });
-                        let head = control::Replay { number: replay.number(), base, ..Default::default() };
+                        };
+                        let bases = views(&frame).map(base).collect();
+                        let head = control::Replay { number: replay.number(), bases, ..Default::default() };
                         if !sent(hub.publish(&topic.message(&head), Some(&frame), Duration::ZERO))? {
                             break;
                         }
@@ -331,7 +376,7 @@ impl Relay {
         control::Replay {
             number: replay.number(),
             end: true,
-            base: 0,
+            bases: Vec::new(),
             baseline: self.intake.baseline(),
             sequences: wanted.map(reached).collect(),
         }
@@ -342,14 +387,14 @@ impl Relay {
         let mut busy = false;
         let mut wait = slice;
         for _ in 0..SLICE {
-            if let Some(frame) = self.pending.take() {
-                if !sent(hub.publish(&frame, None, wait))? {
-                    self.pending = Some(frame);
+            while let Some(message) = self.pending.pop_front() {
+                if !sent(hub.publish(&message, None, wait))? {
+                    self.pending.push_front(message);
                     return self.held_up(hub, now).map(|()| true);
                 }
-                self.handed_out(&frame, now);
+                self.handed_out(&message, now);
+                wait = Duration::ZERO;
             }
-            wait = Duration::ZERO;
             self.blocked = None;
             self.held = !self.make_room(now);
             if self.held {
@@ -373,6 +418,7 @@ impl Relay {
                 return false;
             }
             let Some((index, frame)) = self.ring.pop() else { return true };
+            // Where the sequences of several frames lead was counted when they came.
             if let Some(view) = view(&frame) {
                 self.intake.leaves_ring(view.header.publisher, view.name, index, || sequence_behind(&view));
             }
@@ -386,32 +432,65 @@ impl Relay {
             return;
         }
         match frame::parse(&message) {
-            Ok(Content::Event(view)) if !self.owners.may_use(view.header.publisher, sender) => self.figures.forged += 1,
             Ok(Content::Event(view)) => {
-                if self.admits(&view, &message, now) {
-                    self.pending = Some(message);
+                if self.may_emit(&view.header, sender) && self.admits(&view, &message, now) {
+                    self.pending.push_back(message);
+                }
+            }
+            Ok(Content::Bundle(bundle)) => {
+                if self.may_emit(&bundle.first, sender) {
+                    self.sort(&bundle, &message, now);
                 }
             }
             Ok(Content::Foreign { .. }) => {
                 self.figures.foreign += 1;
-                self.pending = Some(message);
+                self.pending.push_back(message);
             }
             Ok(Content::Control) => self.controlled(&message, sender, now),
             Err(_) => self.figures.malformed += 1,
         }
     }
 
+    /// Whether the sender may emit under the id it gives.
+    fn may_emit(&mut self, header: &Header, sender: Option<Owner>) -> bool {
+        let may = self.owners.may_use(header.publisher, sender);
+        self.figures.forged += u64::from(!may);
+        may
+    }
+
+    /// Decides about several frames at once. As long as the same connections want them they go out as they came.
+    fn sort(&mut self, bundle: &Bundle<'_>, message: &Frame, now: Now) {
+        let (frames, first) = (bundle.len() as u64, bundle.first);
+        let sound = (first.position..).zip(bundle.views()).all(|(expected, view)| {
+            view.is_ok_and(|View { header, .. }| {
+                (header.publisher, header.position) == (first.publisher, expected) && !header.has(flags::ALONE)
+            })
+        });
+        if !sound || first.position == 0 {
+            self.figures.malformed += 1;
+            return;
+        }
+        match self.intake.judge(&first, frames, now) {
+            Verdict::Take(had) => {
+                self.figures.duplicates += had;
+                self.pending.extend(together(&self.interests, bundle, message, had as usize));
+            }
+            Verdict::Duplicate => self.figures.duplicates += frames,
+            Verdict::Early => self.figures.early += frames,
+        }
+    }
+
     /// Whether the frame is to go out.
     fn admits(&mut self, view: &View<'_>, frame: &Frame, now: Now) -> bool {
         if view.header.has(flags::TOLD_AGAIN) {
-            self.retain(view, frame);
+            self.retain(view, frame.clone());
             return false;
         }
         if view.header.position == 0 {
             return true;
         }
-        match self.intake.judge(&view.header, now) {
-            Verdict::Take => true,
+        match self.intake.judge(&view.header, 1, now) {
+            Verdict::Take(_) => true,
             Verdict::Duplicate => {
                 self.figures.duplicates += 1;
                 false
@@ -423,26 +502,35 @@ impl Relay {
         }
     }
 
-    /// Everybody who subscribed has been sent the frame: from here on it counts.
-    fn handed_out(&mut self, frame: &Frame, now: Now) {
-        let Some(view) = view(frame) else { return };
-        let header = &view.header;
-        self.figures.frames += 1;
-        self.figures.bytes += frame.len() as u64;
-        if header.position != 0 {
-            if Intake::is_resumed(header) && self.grace.is_none() {
+    /// Everybody who subscribed has been sent the message: from here on it counts.
+    fn handed_out(&mut self, message: &Frame, now: Now) {
+        let (first, frames) = match frame::parse(message) {
+            Ok(Content::Event(view)) => (view.header, 1),
+            Ok(Content::Bundle(bundle)) => (bundle.first, bundle.len() as u64),
+            _ => return,
+        };
+        self.figures.frames += frames;
+        self.figures.bytes += message.len() as u64;
+        if first.position != 0 {
+            if Intake::is_resumed(&first) && self.grace.is_none() {
                 self.grace = Some(now + self.limits.grace);
             }
-            self.intake.take(header, frame.len(), now);
-            let index = self.ring.push(frame.clone());
-            self.intake.note(header.publisher, view.name, header.sequence, index);
+            self.intake.take(first.publisher, first.position.saturating_add(frames - 1), message.len(), now);
+            let index = self.ring.push(message.clone());
+            // Of a frame alone, which may hold thousands of records, these are counted when somebody asks.
+            let at = |view: &View<'_>| match frames {
+                1 => Stream::InRing(index),
+                _ => Stream::Next(sequence_behind(view)),
+            };
+            let notes = views(message).map(|view| (view.name, view.header.sequence, at(&view)));
+            self.intake.note(first.publisher, notes);
         }
-        if header.has(flags::RETAINED) {
-            self.retain(&view, frame);
+        for view in views(message).filter(|view| view.header.has(flags::RETAINED)) {
+            self.retain(&view, if frames == 1 { message.clone() } else { Frame::new(view.to_bytes()) });
         }
     }
 
-    fn retain(&mut self, view: &View<'_>, frame: &Frame) {
+    fn retain(&mut self, view: &View<'_>, frame: Frame) {
         match self.retained.keep(view, frame) {
             Kept::Newest | Kept::Outdated => {}
             // Who registered here before its publisher came back was told that there is none.
@@ -529,6 +617,27 @@ impl Relay {
         });
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// The messages in which the frames of a bundle go out, but for the first ones that were `had`: those that the same
+/// connections want stay together. As a rule that is the message as it came.
+fn together(interests: &Interests, bundle: &Bundle<'_>, message: &Frame, had: usize) -> Vec<Frame> {
+    // The number of the first frame of each run.
+    let mut runs: Vec<usize> = Vec::new();
+    let mut last: Option<Class> = None;
+    for (number, view) in bundle.views().flatten().enumerate().skip(had) {
+        let class = interests.class(view.topic);
+        if runs.is_empty() || class.is_none() || class != last {
+            runs.push(number);
+        }
+        last = class;
+    }
+    if let [0] = runs[..] {
+        return vec![message.clone()];
+    }
+    let ends = runs.iter().skip(1).copied().chain([bundle.len()]);
+    let runs = runs.iter().zip(ends);
+    runs.filter_map(|(&start, end)| bundle.only(|number| (start..end).contains(&number))).map(Frame::new).collect()
 }
 
 /// Whether a message left; a full queue is no error.

@@ -2,11 +2,12 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::ring::{Ring, sequence_behind, view};
+use super::ring::{Ring, sequence_behind};
 use super::{Limits, Now};
 use crate::control::Resume;
 use crate::engine::Frame;
-use crate::frame::View;
+use crate::frame::bundle::views;
+use crate::frame::{self, Content, View};
 
 /// What a client still has to get.
 #[derive(Debug)]
@@ -62,11 +63,8 @@ impl Replay {
                 return Next::Later;
             }
             *budget -= 1;
-            if let Some(view) = view(frame).filter(|view| self.wants_name(view.name)) {
-                if self.lacks(&view) {
-                    return Next::Frame(frame.clone());
-                }
-                self.passes(&view);
+            if let Some(lacking) = self.lacking(frame) {
+                return Next::Frame(lacking);
             }
             self.cursor += 1;
         }
@@ -95,6 +93,25 @@ impl Replay {
     #[must_use]
     pub fn stands(&self, publisher: u64, name: &str) -> u64 {
         self.stands.get(&publisher).and_then(|streams| streams.get(name)).copied().unwrap_or(0)
+    }
+
+    /// What the client wants of a message and lacks.
+    fn lacking(&mut self, message: &Frame) -> Option<Frame> {
+        let mut lacks = Vec::new();
+        for view in views(message) {
+            let wants = self.wants_name(view.name);
+            if wants && !self.lacks(&view) {
+                self.passes(&view);
+            }
+            lacks.push(wants && self.lacks(&view));
+        }
+        if lacks.iter().all(|lacks| *lacks) {
+            return (!lacks.is_empty()).then(|| message.clone());
+        }
+        match frame::parse(message) {
+            Ok(Content::Bundle(bundle)) => bundle.only(|number| lacks.get(number) == Some(&true)).map(Frame::new),
+            _ => None,
+        }
     }
 
     fn lacks(&self, view: &View<'_>) -> bool {

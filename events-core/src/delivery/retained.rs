@@ -3,13 +3,21 @@
 use rustc_hash::FxHashMap;
 
 use crate::engine::Frame;
-use crate::frame::{View, flags};
+use crate::frame::{Header, View, flags};
 
 /// What late joiners get.
 #[derive(Debug, Default)]
 pub struct Retained {
-    frames: FxHashMap<Box<str>, (u64, Frame)>,
+    frames: FxHashMap<Box<str>, Newest>,
     most: usize,
+}
+
+#[derive(Debug)]
+struct Newest {
+    sent_at: u64,
+    publisher: u64,
+    sequence: u64,
+    frame: Frame,
 }
 
 /// What became of a retained frame.
@@ -37,14 +45,19 @@ impl Retained {
     }
 
     /// Keeps `frame`. One of an earlier server's time gives way to a newer one.
-    pub fn keep(&mut self, view: &View<'_>, frame: &Frame) -> Kept {
-        if let Some((sent_at, kept)) = self.frames.get_mut(view.name) {
-            if is_past(view) && *sent_at >= view.header.sent_at {
+    pub fn keep(&mut self, view: &View<'_>, frame: Frame) -> Kept {
+        let Header { sent_at, publisher, sequence, .. } = view.header;
+        let newest = Newest { sent_at, publisher, sequence, frame };
+        if let Some(kept) = self.frames.get_mut(view.name) {
+            // Frames of one message have the same time.
+            let is_newer = sent_at > kept.sent_at
+                || (sent_at == kept.sent_at && publisher == kept.publisher && sequence > kept.sequence);
+            if is_past(view) && !is_newer {
                 return Kept::Outdated;
             }
-            (*sent_at, *kept) = (view.header.sent_at, frame.clone());
+            *kept = newest;
         } else if self.frames.len() < self.most {
-            self.frames.insert(view.name.into(), (view.header.sent_at, frame.clone()));
+            self.frames.insert(view.name.into(), newest);
         } else {
             return Kept::NoRoom;
         }
@@ -54,6 +67,6 @@ impl Retained {
     /// The newest frame of the event.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Frame> {
-        self.frames.get(name).map(|(_, frame)| frame)
+        self.frames.get(name).map(|newest| &newest.frame)
     }
 }

@@ -7,7 +7,8 @@
 //!        (nothing to resume)      (frames are ignored until the replay has ended)
 //! ```
 //!
-//! While it is live, every registration that is not active yet asks the server by a sync of its own.
+//! While it is live, every registration that is not active yet asks the server by a sync of its own. And nothing is
+//! taken back before the server has answered that it knows: see [`interests`](super::interests).
 
 use std::collections::VecDeque;
 
@@ -17,7 +18,8 @@ use rustc_hash::FxBuildHasher;
 use super::{Limits, Now};
 use crate::control::{self, About, Leaving, Replay, Resume, Synced, Topic};
 use crate::engine::Frame;
-use crate::frame::{self, Content, flags};
+use crate::frame::bundle::views;
+use crate::frame::{self, Bundle, Content, FIRST_BYTES, View, flags};
 
 mod question;
 mod step;
@@ -25,9 +27,6 @@ mod step;
 pub use step::{Action, Greeting, Interest, Step};
 
 use question::Question;
-
-/// The first bytes names can have: subscribed to for [`Interest::Any`].
-const FIRST_BYTES: &[u8; 53] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -51,6 +50,13 @@ struct Asked {
     fingerprint: u64,
 }
 
+/// An interest that is given up.
+#[derive(Debug)]
+struct GivenUp {
+    question: Question,
+    interest: Interest,
+}
+
 /// The state machine of one client's downlink.
 pub struct Subscriber {
     client: u64,
@@ -61,6 +67,7 @@ pub struct Subscriber {
     had: LinkedHashMap<u64, u64, FxBuildHasher>,
     registrations: Vec<Registration>,
     asked: Vec<Asked>,
+    given_up: Vec<GivenUp>,
     /// The barrier subscribed to. It outlives a connection, since it must be taken back.
     barrier: Option<u64>,
     /// The replay may not be asked for yet: there is no room for what it would bring.
@@ -75,7 +82,8 @@ impl Subscriber {
     /// A subscriber that has never been connected. Its first actions are the subscriptions every
     /// client has.
     pub fn new(client: u64, publisher: u64, limits: Limits, actions: &mut VecDeque<Action>) -> Subscriber {
-        let own = [Topic::Ack { publisher }.bytes(), Topic::Rx { client }.bytes(), Topic::Bye.bytes()];
+        let own =
+            [Topic::Ack { publisher }, Topic::Rx { client }, Topic::Bye, Topic::Bundles].map(|topic| topic.bytes());
         actions.extend(own.into_iter().map(Action::Subscribe));
         actions.push_back(Action::Subscribe(control::HELLO.to_vec()));
         Subscriber {
@@ -87,6 +95,7 @@ impl Subscriber {
             had: LinkedHashMap::with_hasher(FxBuildHasher),
             registrations: Vec::new(),
             asked: Vec::new(),
+            given_up: Vec::new(),
             barrier: None,
             held: false,
             parted: false,
@@ -109,7 +118,11 @@ impl Subscriber {
 
     /// Adds a registration; a [`Step::Activate`] tells when it is active.
     pub fn register(&mut self, id: u64, interest: Interest, now: Now, actions: &mut VecDeque<Action>) {
-        if !self.registrations.iter().any(|other| other.interest == interest) {
+        if let Some(at) = self.given_up.iter().position(|given_up| given_up.interest == interest) {
+            // It is still subscribed, and the registration's own sync tells the server that it stays so.
+            let GivenUp { question, .. } = self.given_up.swap_remove(at);
+            actions.push_back(Action::Unsubscribe(self.leaving_topic(question.number, &interest)));
+        } else if !self.registrations.iter().any(|other| other.interest == interest) {
             actions.extend(topics(&interest).map(Action::Subscribe));
         }
         self.registrations.push(Registration { id, interest, pending: Some(None) });
@@ -125,14 +138,21 @@ impl Subscriber {
     }
 
     /// Removes a registration.
-    pub fn unregister(&mut self, id: u64, actions: &mut VecDeque<Action>) {
+    pub fn unregister(&mut self, id: u64, now: Now, actions: &mut VecDeque<Action>) {
         let Some(index) = self.registrations.iter().position(|registration| registration.id == id) else { return };
         let gone = self.registrations.swap_remove(index);
         if let Some(Some(question)) = gone.pending {
             actions.push_back(Action::Unsubscribe(self.sync_topic(question.number, &gone.interest)));
         }
-        if !self.registrations.iter().any(|other| other.interest == gone.interest) {
+        if self.registrations.iter().any(|other| other.interest == gone.interest) {
+            return;
+        }
+        if self.state == State::Apart {
             actions.extend(topics(&gone.interest).map(Action::Unsubscribe));
+        } else {
+            let question = Question::new(self.fresh(), now, &self.limits);
+            actions.push_back(Action::Subscribe(self.leaving_topic(question.number, &gone.interest)));
+            self.given_up.push(GivenUp { question, interest: gone.interest });
         }
     }
 
@@ -188,7 +208,9 @@ impl Subscriber {
         };
         let live = self.state == State::Live;
         let pending = self.registrations.iter().filter_map(|r| r.pending?.map(|question| question.again));
-        let waiting = pending.filter(|_| live).chain(self.asked.iter().map(|asked| asked.question.again));
+        let asked = self.asked.iter().map(|asked| asked.question.again);
+        let given_up = self.given_up.iter().map(|given_up| given_up.question.again);
+        let waiting = pending.filter(|_| live).chain(asked).chain(given_up);
         waiting.chain(state).min()
     }
 
@@ -215,6 +237,12 @@ impl Subscriber {
                 repeat(Topic::Sync { client: self.client, number: question.number, about }.bytes(), actions);
             }
         }
+        for GivenUp { question, interest } in &mut self.given_up {
+            if question.is_late(now) {
+                question.repeated(now);
+                repeat(leaving_topic(self.client, question.number, interest), actions);
+            }
+        }
         self.ask(now, actions);
     }
 
@@ -233,6 +261,7 @@ impl Subscriber {
                     actions.push_back(Action::Step(Step::Had(head)));
                 }
             }
+            Ok(Content::Bundle(bundle)) => self.bundle(&bundle, &head, actions),
             Ok(Content::Foreign { .. }) => actions.push_back(Action::Step(Step::Foreign(head))),
             Ok(Content::Control) => {
                 if let Some((topic, bytes)) = control::parse(&head) {
@@ -240,6 +269,26 @@ impl Subscriber {
                 }
             }
             Err(_) => actions.push_back(Action::Step(Step::Malformed)),
+        }
+    }
+
+    /// Several frames, whose positions follow one another: the server has seen to that.
+    fn bundle(&mut self, bundle: &Bundle<'_>, message: &Frame, actions: &mut VecDeque<Action>) {
+        if self.state != State::Live {
+            self.ignored += bundle.len() as u64;
+            return;
+        }
+        let (publisher, first) = (bundle.first.publisher, bundle.first.position);
+        let had = self.had.get(&publisher).copied().unwrap_or(0);
+        if had < first {
+            self.raise(publisher, first.saturating_add(bundle.len() as u64 - 1));
+            actions.push_back(Action::Step(Step::Frame(message.clone())));
+            return;
+        }
+        for view in bundle.views().flatten() {
+            let frame = Frame::new(view.to_bytes());
+            let news = self.advance(publisher, view.header.position);
+            actions.push_back(Action::Step(if news { Step::Frame(frame) } else { Step::Had(frame) }));
         }
     }
 
@@ -262,7 +311,7 @@ impl Subscriber {
                 Some(Leaving { last: false }) => actions.push_back(Action::Pause),
                 None => {}
             },
-            Topic::Resume { .. } | Topic::Shape { .. } | Topic::Stats => {}
+            Topic::Resume { .. } | Topic::Shape { .. } | Topic::Stats | Topic::Bundles => {}
         }
     }
 
@@ -294,6 +343,10 @@ impl Subscriber {
 
     /// Begins to resume, or to live if there is nothing to resume.
     fn greeted(&mut self, now: Now, actions: &mut VecDeque<Action>) {
+        // What comes before the barrier is ignored, so these need no word of the server.
+        for given_up in std::mem::take(&mut self.given_up) {
+            self.let_go(&given_up, actions);
+        }
         if let Some(number) = self.barrier.take() {
             actions.push_back(Action::Unsubscribe(self.barrier(number)));
         }
@@ -330,6 +383,13 @@ impl Subscriber {
                 let topic = Topic::Sync { client: self.client, number, about: about.clone() };
                 actions.push_back(Action::Unsubscribe(topic.bytes()));
                 actions.push_back(Action::Shape(*fingerprint, synced.shape));
+            }
+            return;
+        }
+        if let About::Leaving(_) = about {
+            if let Some(at) = self.given_up.iter().position(|given_up| given_up.question.number == number) {
+                let given_up = self.given_up.swap_remove(at);
+                self.let_go(&given_up, actions);
             }
             return;
         }
@@ -377,12 +437,13 @@ impl Subscriber {
             State::Resuming(question) if question.number == replay.number => question.moves(now),
             _ => return,
         }
-        if let Some(frame) = second
-            && let Ok(Content::Event(view)) = frame::parse(&frame)
-        {
-            let (publisher, position) = (view.header.publisher, view.header.position);
-            if self.advance(publisher, position) {
-                actions.push_back(Action::Step(Step::Replayed { frame, base: replay.base }));
+        if let Some(message) = second {
+            let single = matches!(frame::parse(&message), Ok(Content::Event(_)));
+            let own = |view: &View<'_>| if single { message.clone() } else { Frame::new(view.to_bytes()) };
+            for (view, base) in views(&message).zip(replay.bases.iter().copied().chain(std::iter::repeat(0))) {
+                if self.advance(view.header.publisher, view.header.position) {
+                    actions.push_back(Action::Step(Step::Replayed { frame: own(&view), base }));
+                }
             }
         }
         if replay.end {
@@ -452,6 +513,15 @@ impl Subscriber {
     fn sync_topic(&self, number: u64, interest: &Interest) -> Vec<u8> {
         sync_topic(self.client, number, interest)
     }
+
+    fn leaving_topic(&self, number: u64, interest: &Interest) -> Vec<u8> {
+        leaving_topic(self.client, number, interest)
+    }
+
+    fn let_go(&self, given_up: &GivenUp, actions: &mut VecDeque<Action>) {
+        let topic = self.leaving_topic(given_up.question.number, &given_up.interest);
+        actions.extend([topic].into_iter().chain(topics(&given_up.interest)).map(Action::Unsubscribe));
+    }
 }
 
 /// Subscribes anew, which asks anew. The topic stays subscribed, so an earlier answer still arrives.
@@ -466,6 +536,14 @@ fn sync_topic(client: u64, number: u64, interest: &Interest) -> Vec<u8> {
         Interest::Any => About::Nothing,
     };
     Topic::Sync { client, number, about }.bytes()
+}
+
+fn leaving_topic(client: u64, number: u64, interest: &Interest) -> Vec<u8> {
+    let name = match interest {
+        Interest::Event(name) => Some(name.clone()),
+        Interest::Any => None,
+    };
+    Topic::Sync { client, number, about: About::Leaving(name) }.bytes()
 }
 
 fn topics(interest: &Interest) -> impl Iterator<Item = Vec<u8>> + use<> {

@@ -6,25 +6,28 @@
 //!     ▼                ▼                  ▼              ▼
 //!   [ 7 ][ 8 ][ 9 ][ 10 ][ 11 ][ 12 ][ 13 ][ 14 ][ 15 ]
 //! ```
+//!
+//! A message may hold several frames. It is sent, kept and forgotten as one; the server may have taken some of it.
 
 use std::collections::VecDeque;
 
 use super::Limits;
 use crate::control::Acked;
 use crate::engine::Frame;
-use crate::frame::{self, flags};
+use crate::frame::{bundle, flags};
 
 /// Frames with consecutive positions, and how far they have come.
 #[derive(Debug)]
 pub struct Window {
     limits: Limits,
-    frames: VecDeque<Frame>,
+    messages: VecDeque<Kept>,
     /// The position of the first frame kept.
     first: u64,
     /// The position the server expects: all before it are acknowledged.
     expected: u64,
     /// The position to send next.
     cursor: u64,
+    next: u64,
     bytes: usize,
     in_flight: usize,
     unacked: usize,
@@ -36,16 +39,26 @@ pub struct Window {
     mark_oldest: bool,
 }
 
+/// One message and the positions it covers.
+#[derive(Debug)]
+struct Kept {
+    first: u64,
+    /// The position behind its last frame.
+    end: u64,
+    frame: Frame,
+}
+
 impl Window {
     /// An empty window; the first position is 1.
     #[must_use]
     pub fn new(limits: Limits) -> Window {
         Window {
             limits,
-            frames: VecDeque::new(),
+            messages: VecDeque::new(),
             first: 1,
             expected: 1,
             cursor: 1,
+            next: 1,
             bytes: 0,
             in_flight: 0,
             unacked: 0,
@@ -58,7 +71,7 @@ impl Window {
     /// The position the next frame gets.
     #[must_use]
     pub fn next_position(&self) -> u64 {
-        self.first + self.frames.len() as u64
+        self.next
     }
 
     /// The position of the oldest frame kept.
@@ -103,36 +116,42 @@ impl Window {
         self.past
     }
 
-    /// The frames kept, oldest first.
-    pub fn frames(&self) -> impl Iterator<Item = &Frame> {
-        self.frames.iter()
+    /// The messages kept, oldest first.
+    pub fn messages(&self) -> impl Iterator<Item = &Frame> {
+        self.messages.iter().map(|kept| &kept.frame)
     }
 
-    /// Appends the frame with [`next_position`](Window::next_position).
-    pub fn append(&mut self, frame: Frame) {
+    /// The messages that the server has not acknowledged, or not all of it.
+    pub fn unacked(&self) -> impl Iterator<Item = &Frame> {
+        self.messages.range(self.index_of(self.expected)..).map(|kept| &kept.frame)
+    }
+
+    /// Appends a message of so many frames, the first of which has [`next_position`](Window::next_position).
+    pub fn append(&mut self, frame: Frame, frames: usize) {
         self.bytes += frame.len();
         self.unacked += frame.len();
-        self.frames.push_back(frame);
+        let first = self.next;
+        self.next += frames as u64;
+        self.messages.push_back(Kept { first, end: self.next, frame });
         self.forget();
     }
 
-    /// The next frame to hand to the engine, as long as not too much is on its way.
+    /// The next message to hand to the engine, as long as not too much is on its way.
     pub fn send(&mut self) -> Option<Frame> {
         if !self.can_send() {
             return None;
         }
-        let frame = self.get(self.cursor)?.clone();
+        let Kept { first, end, frame } = self.messages.get(self.index_of(self.cursor))?;
         self.in_flight += frame.len();
-        let mut marks = 0;
-        if self.mark_oldest && self.cursor == self.first {
-            self.mark_oldest = false;
-            marks |= flags::OLDEST;
+        self.cursor = *end;
+        let oldest = *first == self.first && std::mem::take(&mut self.mark_oldest);
+        if !oldest && *first >= self.past {
+            return Some(frame.clone());
         }
-        if self.cursor < self.past {
-            marks |= flags::PAST;
-        }
-        self.cursor += 1;
-        Some(if marks == 0 { frame } else { Frame::new(frame::with_flags(&frame, marks)) })
+        Some(Frame::new(bundle::with_flags(frame, |number| {
+            let past = if first + (number as u64) < self.past { flags::PAST } else { 0 };
+            if oldest && number == 0 { past | flags::OLDEST } else { past }
+        })))
     }
 
     /// What the server said. Returns whether it does not know this publisher at all, so that all is
@@ -177,34 +196,36 @@ impl Window {
         self.measure();
     }
 
-    /// The newest frame that was sent and not acknowledged. Sent once more, it makes the server say
+    /// The newest message that was sent and not acknowledged. Sent once more, it makes the server say
     /// what it expects.
     #[must_use]
     pub fn probe(&self) -> Option<Frame> {
-        (self.expected < self.cursor).then(|| self.get(self.cursor - 1).cloned())?
+        let newest = self.messages.get(self.index_of(self.cursor.checked_sub(1)?));
+        (self.expected < self.cursor).then(|| newest.map(|kept| kept.frame.clone()))?
     }
 
-    fn get(&self, position: u64) -> Option<&Frame> {
-        self.frames.get(usize::try_from(position.checked_sub(self.first)?).ok()?)
+    /// Which message holds the frame at `position`; behind the last one if none does.
+    fn index_of(&self, position: u64) -> usize {
+        self.messages.partition_point(|kept| kept.end <= position)
     }
 
     /// Sums up anew after `expected` or `cursor` moved; cheap, since acknowledgements are rare.
     fn measure(&mut self) {
-        let from = (self.expected - self.first) as usize;
-        let sent = (self.cursor - self.first) as usize;
-        self.in_flight = self.frames.range(from..sent).map(|frame| frame.len()).sum();
-        self.unacked = self.in_flight + self.frames.range(sent..).map(|frame| frame.len()).sum::<usize>();
+        let (from, sent) = (self.index_of(self.expected), self.index_of(self.cursor));
+        let sum = |kept: std::collections::vec_deque::Iter<'_, Kept>| kept.map(|kept| kept.frame.len()).sum::<usize>();
+        self.in_flight = sum(self.messages.range(from..sent));
+        self.unacked = self.in_flight + sum(self.messages.range(sent..));
     }
 
-    /// Drops the oldest acknowledged frames that no longer fit.
+    /// Drops the oldest acknowledged messages that no longer fit.
     fn forget(&mut self) {
         while self.bytes > self.limits.window
-            && self.frames.len() > self.limits.window_frames
-            && self.first < self.expected
-            && let Some(frame) = self.frames.pop_front()
+            && self.messages.len() > self.limits.window_frames
+            && self.messages.front().is_some_and(|kept| kept.end <= self.expected)
+            && let Some(kept) = self.messages.pop_front()
         {
-            self.bytes -= frame.len();
-            self.first += 1;
+            self.bytes -= kept.frame.len();
+            self.first = kept.end;
         }
     }
 }

@@ -240,6 +240,10 @@ impl Hub for ZmqHub {
         Ok(None)
     }
 
+    fn gone(&mut self) -> Option<Peer> {
+        self.peers.gone()
+    }
+
     fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
         let timeout = limit.as_micros().div_ceil(1_000).min(i32::MAX as u128) as i32;
         if timeout != 0 && timeout != self.timeout {

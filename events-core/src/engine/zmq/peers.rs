@@ -13,6 +13,8 @@ use crate::engine::Peer;
 pub(super) struct Peers {
     by_connection: HashMap<usize, Known>,
     last: u64,
+    /// Those that have ended, and nobody was told yet.
+    gone: Vec<Peer>,
 }
 
 struct Known {
@@ -33,16 +35,26 @@ impl Peers {
             return Some(known.peer);
         }
         let fd = fd.parse().ok()?;
-        let (_, inode) = open(fd)?;
         self.last += 1;
         let peer = Peer(self.last);
+        let Some((_, inode)) = open(fd) else {
+            // It has ended before its subscription was read.
+            self.gone.push(peer);
+            return Some(peer);
+        };
         self.by_connection.insert(id, Known { peer, fd, inode, _message: subscription.share() });
         Some(peer)
     }
 
     /// The connection with descriptor `fd` has ended.
     pub(super) fn forget(&mut self, fd: RawFd) {
-        self.by_connection.retain(|_, known| known.fd != fd);
+        let ended = self.by_connection.extract_if(|_, known| known.fd == fd);
+        self.gone.extend(ended.map(|(_, known)| known.peer));
+    }
+
+    /// The next connection that has ended.
+    pub(super) fn gone(&mut self) -> Option<Peer> {
+        self.gone.pop()
     }
 
     /// Ends the connection of `peer`, if it still stands.
