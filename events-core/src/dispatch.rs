@@ -170,8 +170,8 @@ impl Dispatcher {
             self.records(view, None, around);
             return;
         }
-        let known = self.entries.get(view.name).and_then(|entry| entry.expected.get(&publisher));
-        if known != Some(&sequence) {
+        let in_order = |entry: &&mut Entry| entry.expected.get(&publisher) == Some(&sequence);
+        if self.entries.get_mut(view.name).filter(in_order).is_none() {
             self.expect(view.name, publisher, sequence, tells, around);
         }
         let next = sequence.saturating_add(self.records(view, None, around));

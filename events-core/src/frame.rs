@@ -196,11 +196,6 @@ fn parse_event(bytes: &[u8]) -> Result<Option<View<'_>>, FrameError> {
     Ok(Some(View { name, topic: &bytes[..=name.len()], header, records }))
 }
 
-/// Where the flags of a frame stand.
-fn flags_at(frame: &[u8]) -> Option<usize> {
-    frame.iter().take(MAX_NAME + 1).position(|&byte| byte == 0).map(|zero| zero + 1 + FLAGS_AT)
-}
-
 /// The subscription that matches exactly the frames of event `name`.
 #[must_use]
 pub fn topic(name: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use events_core::control::{self, About, Announced, HELLO, Replay, Resume, Topic}
 use events_core::delivery::Limits;
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use events_core::engine::{Addresses, Arrival, ClientEnds, Downlink, Engine, Frame};
-use events_core::frame::{self, Header, flags};
+use events_core::frame::{self, Header, bundle, flags};
 use events_core::security::{Access, Keys};
 use events_core::server::Server;
 use tempfile::TempDir;

@@ -5,6 +5,7 @@
 //! order it happens.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
@@ -14,7 +15,7 @@ use crate::control::{Acked, Announced, Topic};
 use crate::engine::Frame;
 use crate::event::PutError;
 use crate::frame::bundle::{self, views};
-use crate::frame::{self, Header, flags};
+use crate::frame::{self, Header, View, flags};
 
 /// What must be known of an event to emit it.
 #[derive(Clone, Copy)]
@@ -70,8 +71,10 @@ struct Open {
     sent_at: u64,
     /// The frames that are complete.
     complete: bundle::Writer,
-    /// Those of them that are retained: stream, number of the frame, and where it stands.
-    retained: Vec<(usize, usize, std::ops::Range<usize>)>,
+    /// Those of them that are retained: stream, header, and where the records stand.
+    retained: Vec<(usize, Header, Range<usize>)>,
+    /// The records in them.
+    records: u64,
     /// The frame that is not. Without one there is a complete one.
     frame: Option<OpenFrame>,
 }
@@ -80,10 +83,11 @@ struct Open {
 #[derive(Clone, Copy)]
 struct OpenFrame {
     stream: usize,
-    fingerprint: u64,
+    header: Header,
     records: u64,
-    /// Where it begins in the message.
+    /// Where it begins in the message, and where its records do.
     start: usize,
+    records_at: usize,
 }
 
 impl Publisher {
@@ -122,7 +126,7 @@ impl Publisher {
             return Err(Refused::Full);
         }
         let fits = |frame: &OpenFrame, streams: &[Stream]| {
-            frame.fingerprint == kind.fingerprint && *streams[frame.stream].name == *kind.name
+            frame.header.fingerprint == kind.fingerprint && *streams[frame.stream].name == *kind.name
         };
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -183,8 +187,9 @@ impl Publisher {
         let stream = &mut self.streams[frame.stream];
         stream.next_sequence += frame.records;
         if stream.retain {
-            open.retained.push((frame.stream, open.complete.frames(), frame.start..open.bytes.len()));
+            open.retained.push((frame.stream, frame.header, frame.records_at..open.bytes.len()));
         }
+        open.records += frame.records;
         open.complete.ends(open.bytes.len());
     }
 
@@ -192,19 +197,20 @@ impl Publisher {
     pub fn seal(&mut self) {
         let Some(mut open) = self.open.take() else { return };
         self.complete(&mut open);
-        let (first, frames) = (self.window.next_position(), open.complete.frames());
+        let frames = open.complete.frames();
         // Of several frames each retained one is copied, since the message is no frame; one alone is shared.
-        for (stream, number, place) in open.retained.iter().filter(|_| frames > 1) {
-            let copy = Frame::new(open.bytes[place.clone()].to_vec());
-            self.streams[*stream].retained = Some((first + *number as u64, copy));
+        for (stream, header, records) in open.retained.iter().filter(|_| frames > 1) {
+            let stream = &mut self.streams[*stream];
+            let view = View { name: &stream.name, topic: &[], header: *header, records: &open.bytes[records.clone()] };
+            stream.retained = Some((header.position, Frame::new(view.to_bytes())));
         }
         open.complete.finish(&mut open.bytes);
         self.guess = open.bytes.len();
         let message = Frame::new(open.bytes);
-        if let [(stream, ..)] = &open.retained[..]
+        if let [(stream, header, _)] = &open.retained[..]
             && frames == 1
         {
-            self.streams[*stream].retained = Some((first, message.clone()));
+            self.streams[*stream].retained = Some((header.position, message.clone()));
         }
         self.window.append(message, frames);
     }
@@ -258,10 +264,8 @@ impl Publisher {
         let acked = self.window.acked_position();
         let unacked = self.window.unacked().flat_map(|message| views(message));
         let sealed: u64 = unacked.filter(|view| view.header.position >= acked).map(|view| view.count()).sum();
-        let open = self.open.as_ref().map_or(0, |open| {
-            let complete: u64 = open.complete.parts(&open.bytes).flat_map(views).map(|view| view.count()).sum();
-            complete + open.frame.map_or(0, |frame| frame.records)
-        });
+        let open = self.open.as_ref();
+        let open = open.map_or(0, |open| open.records + open.frame.map_or(0, |frame| frame.records));
         sealed + open
     }
 
@@ -291,7 +295,7 @@ impl Publisher {
 
     fn open(&self, sent_at: u64) -> Open {
         let bytes = Vec::with_capacity((self.guess + self.guess / 8).clamp(160, self.limits.frame + 4096));
-        Open { bytes, sent_at, complete: bundle::Writer::default(), retained: Vec::new(), frame: None }
+        Open { bytes, sent_at, complete: bundle::Writer::default(), retained: Vec::new(), records: 0, frame: None }
     }
 
     /// Begins a frame in the open message.
@@ -316,8 +320,8 @@ impl Publisher {
             sent_at: open.sent_at,
         };
         let start = open.bytes.len();
-        frame::begin(&mut open.bytes, kind.name, &header);
-        OpenFrame { stream, fingerprint: kind.fingerprint, records: 0, start }
+        open.complete.begin(&mut open.bytes, kind.name, &header);
+        OpenFrame { stream, header, records: 0, start, records_at: open.bytes.len() }
     }
 
     fn new_stream(&mut self, kind: Kind<'_>) -> usize {

@@ -247,7 +247,10 @@ impl Relay {
     fn sort_again(&mut self) {
         for message in std::mem::take(&mut self.pending) {
             match frame::parse(&message) {
-                Ok(Content::Bundle(bundle)) => self.pending.extend(together(&self.interests, &bundle, &message, 0)),
+                Ok(Content::Bundle(bundle)) => {
+                    let runs = runs(&self.interests, &bundle).unwrap_or_default();
+                    self.pending.extend(split(&bundle, &message, &runs, 0));
+                }
                 _ => self.pending.push_back(message),
             }
         }
@@ -460,20 +463,15 @@ impl Relay {
 
     /// Decides about several frames at once. As long as the same connections want them they go out as they came.
     fn sort(&mut self, bundle: &Bundle<'_>, message: &Frame, now: Now) {
-        let (frames, first) = (bundle.len() as u64, bundle.first);
-        let sound = (first.position..).zip(bundle.views()).all(|(expected, view)| {
-            view.is_ok_and(|View { header, .. }| {
-                (header.publisher, header.position) == (first.publisher, expected) && !header.has(flags::ALONE)
-            })
-        });
-        if !sound || first.position == 0 {
+        let frames = bundle.len() as u64;
+        let Some(runs) = runs(&self.interests, bundle) else {
             self.figures.malformed += 1;
             return;
-        }
-        match self.intake.judge(&first, frames, now) {
+        };
+        match self.intake.judge(&bundle.first, frames, now) {
             Verdict::Take(had) => {
                 self.figures.duplicates += had;
-                self.pending.extend(together(&self.interests, bundle, message, had as usize));
+                self.pending.extend(split(bundle, message, &runs, had as usize));
             }
             Verdict::Duplicate => self.figures.duplicates += frames,
             Verdict::Early => self.figures.early += frames,
@@ -619,25 +617,36 @@ impl Relay {
     }
 }
 
-/// The messages in which the frames of a bundle go out, but for the first ones that were `had`: those that the same
-/// connections want stay together. As a rule that is the message as it came.
-fn together(interests: &Interests, bundle: &Bundle<'_>, message: &Frame, had: usize) -> Vec<Frame> {
-    // The number of the first frame of each run.
-    let mut runs: Vec<usize> = Vec::new();
+/// Where the frames of a bundle change from those that the same connections want to others: the number of the first
+/// of each run. `None` if it is not what a publisher puts together: numbered without holes, and nothing that must be alone.
+fn runs(interests: &Interests, bundle: &Bundle<'_>) -> Option<Vec<usize>> {
+    let mut runs = Vec::new();
     let mut last: Option<Class> = None;
-    for (number, view) in bundle.views().flatten().enumerate().skip(had) {
-        let class = interests.class(view.topic);
+    let mut expected = bundle.first.position;
+    for (number, view) in bundle.views().enumerate() {
+        let View { header, topic, .. } = view.ok()?;
+        if header.position != expected || header.position == 0 || header.has(flags::ALONE) {
+            return None;
+        }
+        expected = expected.wrapping_add(1);
+        let class = interests.class(topic);
         if runs.is_empty() || class.is_none() || class != last {
             runs.push(number);
         }
         last = class;
     }
-    if let [0] = runs[..] {
+    Some(runs)
+}
+
+/// The messages in which the frames of a bundle go out, but for the first ones that were `had`. As a rule that is the
+/// message as it came.
+fn split(bundle: &Bundle<'_>, message: &Frame, runs: &[usize], had: usize) -> Vec<Frame> {
+    if had == 0 && runs.len() == 1 {
         return vec![message.clone()];
     }
     let ends = runs.iter().skip(1).copied().chain([bundle.len()]);
-    let runs = runs.iter().zip(ends);
-    runs.filter_map(|(&start, end)| bundle.only(|number| (start..end).contains(&number))).map(Frame::new).collect()
+    let runs = runs.iter().zip(ends).map(|(start, end)| (*start).max(had)..end);
+    runs.filter_map(|run| bundle.only(|number| run.contains(&number))).map(Frame::new).collect()
 }
 
 /// Whether a message left; a full queue is no error.

@@ -1,17 +1,22 @@
 //! Several frames in one message: events of different types that come faster than messages can be sent.
 //!
 //! ```text
-//!  FRAME FRAME … FRAME  END END … END  COUNT
-//!  └ the first one is marked MORE      └ where each frame ends, and how many there are: u32 each, big-endian
+//!  FRAME  NAME 00 FLAGS OFFSET SEQUENCE FINGERPRINT RECORD…  NAME 00 …  END END … END  COUNT
+//!  └ the first, whole, marked MORE                                      └ where each ends, and how many there are
 //! ```
+//!
+//! The others have what differs from the first: FLAGS is one byte, OFFSET how far the position is from the first's
+//! (u32), SEQUENCE and FINGERPRINT u64, END and COUNT u32, all big-endian. Publisher and time are those of the first.
 //!
 //! The message begins as its first frame does, so it is matched like it. Who gets one wants all that is in it: the
 //! server sees to that.
 
-use super::{Content, FrameError, Header, View, flags, flags_at, parse};
+use super::{Content, FLAGS_AT, FrameError, Header, View, begin, flags, name, parse, parse_event};
 
 /// The size of one number of the table.
 const NUMBER: usize = size_of::<u32>();
+/// The size of what stands between the name and the records of a frame that is not the first.
+const SHORT_HEADER: usize = 1 + 4 + 8 + 8;
 
 /// A message of several frames, taken apart as far as its table goes. Whether each part is a frame shows when it is
 /// looked at.
@@ -50,31 +55,21 @@ impl<'a> Bundle<'a> {
 
     /// The frames, one by one; of whatever is none, what is wrong.
     pub fn views(&self) -> impl Iterator<Item = Result<View<'a>, FrameError>> + use<'a> {
-        let mut first = true;
-        self.parts().map(move |part| {
-            let mine = std::mem::take(&mut first);
-            match parse_part(part)? {
-                view if !mine && view.header.has(flags::MORE) => Err(FrameError::Bundle),
-                view => Ok(View { header: Header { flags: view.header.flags & !flags::MORE, ..view.header }, ..view }),
-            }
+        let (first, frames, mut start) = (self.first, self.frames, 0);
+        self.ends().map(move |end| {
+            let begins = start == 0;
+            let part = &frames[std::mem::replace(&mut start, end)..end];
+            if begins { whole(part, first) } else { short(part, &first) }
         })
-    }
-
-    /// The bytes of each frame as they stand; the first one is still marked.
-    fn parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (frames, mut start) = (self.frames, 0);
-        self.ends().map(move |end| &frames[std::mem::replace(&mut start, end)..end])
     }
 
     /// Those frames whose number, from 0, is `wanted`, as a message of their own; `None` if none is.
     #[must_use]
     pub fn only(&self, mut wanted: impl FnMut(usize) -> bool) -> Option<Vec<u8>> {
-        let mut writer = Writer::default();
-        let mut bytes = Vec::new();
-        for (_, part) in self.parts().enumerate().filter(|(number, _)| wanted(*number)) {
-            let start = bytes.len();
-            bytes.extend_from_slice(part);
-            set_flag(&mut bytes[start..], flags::MORE, false);
+        let (mut bytes, mut writer) = (Vec::new(), Writer::default());
+        for (_, view) in self.views().flatten().enumerate().filter(|(number, _)| wanted(*number)) {
+            writer.begin(&mut bytes, view.name, &view.header);
+            bytes.extend_from_slice(view.records);
             writer.ends(bytes.len());
         }
         writer.finish(&mut bytes);
@@ -87,41 +82,72 @@ impl<'a> Bundle<'a> {
     }
 }
 
-/// A part of a bundle is a frame, and none that holds others.
-fn parse_part(part: &[u8]) -> Result<View<'_>, FrameError> {
-    match super::parse_event(part)? {
-        Some(view) => Ok(view),
-        None => Err(FrameError::Bundle),
-    }
+/// The first part, whose header is known already.
+fn whole(part: &[u8], first: Header) -> Result<View<'_>, FrameError> {
+    let view = parse_event(part)?.ok_or(FrameError::Bundle)?;
+    Ok(View { header: first, ..view })
 }
 
-/// Puts frames that were written one behind the other into one message.
+/// Any other part.
+fn short<'a>(part: &'a [u8], first: &Header) -> Result<View<'a>, FrameError> {
+    let name = name(part).ok_or(FrameError::Name)?;
+    let (topic, rest) = part.split_at(name.len() + 1);
+    let (header, records) = rest.split_first_chunk::<SHORT_HEADER>().ok_or(FrameError::Header)?;
+    let [flags, numbers @ ..] = header;
+    let (offset, numbers) = numbers.split_first_chunk().ok_or(FrameError::Header)?;
+    let (sequence, fingerprint) = numbers.split_first_chunk().ok_or(FrameError::Header)?;
+    let fingerprint = fingerprint.first_chunk().ok_or(FrameError::Header)?;
+    let header = Header {
+        flags: *flags,
+        position: first.position.saturating_add(u32::from_be_bytes(*offset).into()),
+        sequence: u64::from_be_bytes(*sequence),
+        fingerprint: u64::from_be_bytes(*fingerprint),
+        ..*first
+    };
+    if *flags >= flags::MORE { Err(FrameError::Bundle) } else { Ok(View { name, topic, header, records }) }
+}
+
+/// Writes frames one behind the other into one message.
 #[derive(Debug, Default)]
-pub struct Writer(Vec<u32>);
+pub struct Writer {
+    ends: Vec<u32>,
+    first: u64,
+}
 
 impl Writer {
-    /// A frame ends where the message is `at` bytes long.
+    /// Begins a frame of the same publisher and time as the first; its records follow.
+    pub fn begin(&mut self, out: &mut Vec<u8>, name: &str, header: &Header) {
+        if self.ends.is_empty() {
+            self.first = header.position;
+            return begin(out, name, header);
+        }
+        let offset = u32::try_from(header.position - self.first).unwrap_or(u32::MAX);
+        let mut short = [header.flags & !flags::MORE; SHORT_HEADER];
+        short[1..5].copy_from_slice(&offset.to_be_bytes());
+        short[5..13].copy_from_slice(&header.sequence.to_be_bytes());
+        short[13..].copy_from_slice(&header.fingerprint.to_be_bytes());
+        out.reserve(name.len() + 1 + SHORT_HEADER);
+        out.extend_from_slice(name.as_bytes());
+        out.push(0);
+        out.extend_from_slice(&short);
+    }
+
+    /// The frame that was begun ends where the message is `at` bytes long.
     pub fn ends(&mut self, at: usize) {
-        self.0.push(u32::try_from(at).unwrap_or(u32::MAX));
+        self.ends.push(u32::try_from(at).unwrap_or(u32::MAX));
     }
 
     /// How many frames have ended.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The frames that have ended in `bytes`, one by one.
-    pub fn parts<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let mut start = 0;
-        self.0.iter().filter_map(move |&end| bytes.get(std::mem::replace(&mut start, end as usize)..end as usize))
+        self.ends.len()
     }
 
     /// Completes the message. One frame alone stays as it is.
     pub fn finish(self, bytes: &mut Vec<u8>) {
-        let Ok(count @ 2..) = u32::try_from(self.0.len()) else { return };
-        set_flag(bytes, flags::MORE, true);
-        bytes.extend(self.0.iter().chain([&count]).flat_map(|number| number.to_be_bytes()));
+        let Ok(count @ 2..) = u32::try_from(self.ends.len()) else { return };
+        set_flags(bytes, 1 + FLAGS_AT, flags::MORE);
+        bytes.extend(self.ends.iter().chain([&count]).flat_map(|number| number.to_be_bytes()));
     }
 }
 
@@ -129,21 +155,19 @@ impl Writer {
 #[must_use]
 pub fn with_flags(bytes: &[u8], marks: impl Fn(usize) -> u8) -> Vec<u8> {
     let mut copy = bytes.to_vec();
-    let ends: Vec<usize> = match parse(bytes) {
-        Ok(Content::Bundle(bundle)) => bundle.ends().collect(),
-        _ => vec![copy.len()],
-    };
-    let mut start = 0;
-    for (number, end) in ends.into_iter().enumerate() {
-        set_flag(&mut copy[start..end], marks(number) & 0x7F, true);
-        start = end;
+    set_flags(&mut copy, 1 + FLAGS_AT, marks(0) & 0x7F);
+    if let Ok(Content::Bundle(bundle)) = parse(bytes) {
+        let starts = bundle.ends().take(bundle.len() - 1);
+        starts.zip(1..).for_each(|(start, number)| set_flags(&mut copy[start..], 1, marks(number) & 0x7F));
     }
     copy
 }
 
-fn set_flag(frame: &mut [u8], flag: u8, on: bool) {
-    if let Some(slot) = flags_at(frame).and_then(|at| frame.get_mut(at)) {
-        *slot = if on { *slot | flag } else { *slot & !flag };
+/// Sets flags of the frame that begins here, so far behind the zero byte of its name.
+fn set_flags(frame: &mut [u8], behind: usize, flags: u8) {
+    let zero = frame.iter().take(super::MAX_NAME + 1).position(|&byte| byte == 0);
+    if let Some(slot) = zero.and_then(|zero| frame.get_mut(zero + behind)) {
+        *slot |= flags;
     }
 }
 
@@ -160,14 +184,13 @@ pub fn views(bytes: &[u8]) -> impl Iterator<Item = View<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::begin;
     use proptest::prelude::*;
 
     fn bundle(names: &[&str]) -> Vec<u8> {
         let (mut bytes, mut writer) = (Vec::new(), Writer::default());
         for (position, name) in (1..).zip(names) {
             let header = Header { flags: 0, publisher: 7, position, sequence: 0, fingerprint: 0, sent_at: 0 };
-            begin(&mut bytes, name, &header);
+            writer.begin(&mut bytes, name, &header);
             bytes.extend_from_slice(&[0x91, 0x05]);
             writer.ends(bytes.len());
         }
@@ -212,16 +235,34 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_in_a_bundle_is_refused() {
-        let inner = bundle(&["A", "B"]);
-        let mut bytes = inner.clone();
-        let mut writer = Writer::default();
-        writer.ends(bytes.len());
-        bytes.extend_from_slice(&inner);
-        writer.ends(bytes.len());
-        writer.finish(&mut bytes);
+    fn a_frame_among_others_cannot_hold_more() {
+        let mut bytes = bundle(&["A", "BB"]);
+        let at = bytes.iter().rposition(|&byte| byte == b'B').unwrap() + 2;
+        bytes[at] |= flags::MORE;
         let Ok(Content::Bundle(bundle)) = parse(&bytes) else { panic!("no bundle") };
         assert_eq!(bundle.views().nth(1), Some(Err(FrameError::Bundle)));
+    }
+
+    /// Written out by hand from the protocol document.
+    #[test]
+    fn golden_bytes() {
+        let bytes = bundle(&["A", "BB"]);
+        let expected = [
+            &b"A\0\x97\x01\x20"[..],
+            &[0xCF, 0, 0, 0, 0, 0, 0, 0, 7],
+            &[0xCF, 0, 0, 0, 0, 0, 0, 0, 1],
+            &[0xCF, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0xCF, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0xCF, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0x91, 0x05],
+            b"BB\0",
+            &[0, 0, 0, 0, 1],
+            &[0; 16],
+            &[0x91, 0x05],
+            &[0, 0, 0, 52, 0, 0, 0, 78, 0, 0, 0, 2],
+        ]
+        .concat();
+        assert_eq!(bytes, expected);
     }
 
     proptest! {
