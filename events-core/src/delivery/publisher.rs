@@ -66,6 +66,7 @@ struct Stream {
 }
 
 /// The message that records are added to.
+#[derive(Default)]
 struct Open {
     bytes: Vec<u8>,
     sent_at: u64,
@@ -122,67 +123,60 @@ impl Publisher {
         sent_at: fn() -> u64,
         put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
     ) -> Result<(), Refused> {
-        if self.open.is_none() && !self.window.has_room() {
-            return Err(Refused::Full);
+        if !self.is_open_for(kind) {
+            self.begin(kind, sent_at)?;
         }
-        let fits = |frame: &OpenFrame, streams: &[Stream]| {
-            frame.header.fingerprint == kind.fingerprint && *streams[frame.stream].name == *kind.name
-        };
-        let mut open = match self.open.take() {
-            Some(open) => open,
-            None => self.open(sent_at()),
-        };
-        if open.frame.is_some_and(|frame| !fits(&frame, &self.streams)) {
-            self.complete(&mut open);
-        }
-        let mut frame = match open.frame.take() {
-            Some(frame) => frame,
-            None => self.begin(kind, &mut open),
-        };
-        let before = open.bytes.len();
-        let refused = match put(&mut open.bytes) {
-            Ok(()) if open.bytes.len() <= self.limits.largest_frame => {
+        let Some(Open { bytes, frame: Some(frame), .. }) = &mut self.open else { return Err(Refused::Full) };
+        let before = bytes.len();
+        let written = put(bytes);
+        let size = bytes.len();
+        match written {
+            Ok(()) if size <= self.limits.largest_frame => {
                 frame.records += 1;
-                open.frame = Some(frame);
-                let full = open.bytes.len() >= self.limits.frame;
-                self.open = Some(open);
-                if full {
+                if size >= self.limits.frame {
                     self.seal();
                 }
-                return Ok(());
+                Ok(())
             }
             Ok(()) if frame.records > 0 || frame.start > 0 => {
                 // Alone in a message it may still fit.
-                let record = open.bytes.split_off(before);
-                self.put_back(open, frame);
+                let record = bytes.split_off(before);
+                self.take_back(before);
                 self.seal();
-                return self.record(kind, sent_at, &mut |out| {
+                self.record(kind, sent_at, &mut |out| {
                     out.extend_from_slice(&record);
                     Ok(())
-                });
+                })
             }
-            Ok(()) => Refused::TooLarge(open.bytes.len()),
-            Err(error) => Refused::Put(error),
-        };
-        open.bytes.truncate(before);
-        self.put_back(open, frame);
-        Err(refused)
+            written => {
+                self.take_back(before);
+                Err(written.map_or_else(Refused::Put, |()| Refused::TooLarge(size)))
+            }
+        }
     }
 
-    /// Leaves the message open as it is, but for a frame without records.
-    fn put_back(&mut self, mut open: Open, frame: OpenFrame) {
-        if frame.records > 0 {
-            open.frame = Some(frame);
-        } else {
+    fn is_open_for(&self, kind: Kind<'_>) -> bool {
+        let frame = self.open.as_ref().and_then(|open| open.frame.as_ref());
+        frame.is_some_and(|frame| {
+            frame.header.fingerprint == kind.fingerprint && *self.streams[frame.stream].name == *kind.name
+        })
+    }
+
+    /// Forgets what was written behind `before`, and the frame if it has no records.
+    fn take_back(&mut self, before: usize) {
+        let Some(open) = &mut self.open else { return };
+        open.bytes.truncate(before);
+        if let Some(frame) = open.frame.take_if(|frame| frame.records == 0) {
             open.bytes.truncate(frame.start);
         }
-        if frame.records > 0 || open.complete.frames() > 0 {
-            self.open = Some(open);
+        if open.bytes.is_empty() {
+            self.open = None;
         }
     }
 
     /// Completes the frame that records are added to.
-    fn complete(&mut self, open: &mut Open) {
+    fn complete(&mut self) {
+        let Some(open) = &mut self.open else { return };
         let Some(frame) = open.frame.take() else { return };
         let stream = &mut self.streams[frame.stream];
         stream.next_sequence += frame.records;
@@ -195,8 +189,8 @@ impl Publisher {
 
     /// Closes the open message: what comes next begins another.
     pub fn seal(&mut self) {
+        self.complete();
         let Some(mut open) = self.open.take() else { return };
-        self.complete(&mut open);
         let frames = open.complete.frames();
         // Of several frames each retained one is copied, since the message is no frame; one alone is shared.
         for (stream, header, records) in open.retained.iter().filter(|_| frames > 1) {
@@ -293,13 +287,12 @@ impl Publisher {
         self.window.probe()
     }
 
-    fn open(&self, sent_at: u64) -> Open {
-        let bytes = Vec::with_capacity((self.guess + self.guess / 8).clamp(160, self.limits.frame + 4096));
-        Open { bytes, sent_at, complete: bundle::Writer::default(), retained: Vec::new(), records: 0, frame: None }
-    }
-
-    /// Begins a frame in the open message.
-    fn begin(&mut self, kind: Kind<'_>, open: &mut Open) -> OpenFrame {
+    /// Begins a frame, in the open message if there is one.
+    fn begin(&mut self, kind: Kind<'_>, sent_at: fn() -> u64) -> Result<(), Refused> {
+        if self.open.is_none() && !self.window.has_room() {
+            return Err(Refused::Full);
+        }
+        self.complete();
         let stream = match self.index.get(kind.name) {
             Some(&stream) => stream,
             None => self.new_stream(kind),
@@ -311,6 +304,10 @@ impl Publisher {
             let announcement = self.announce(stream, sequence, sequence);
             self.first.push_back(announcement);
         }
+        let open = self.open.get_or_insert_with(|| {
+            let capacity = (self.guess + self.guess / 8).clamp(160, self.limits.frame + 4096);
+            Open { bytes: Vec::with_capacity(capacity), sent_at: sent_at(), ..Open::default() }
+        });
         let header = Header {
             flags: if kind.retain { flags::RETAINED } else { 0 },
             publisher: self.id,
@@ -321,7 +318,8 @@ impl Publisher {
         };
         let start = open.bytes.len();
         open.complete.begin(&mut open.bytes, kind.name, &header);
-        OpenFrame { stream, header, records: 0, start, records_at: open.bytes.len() }
+        open.frame = Some(OpenFrame { stream, header, records: 0, start, records_at: open.bytes.len() });
+        Ok(())
     }
 
     fn new_stream(&mut self, kind: Kind<'_>) -> usize {
