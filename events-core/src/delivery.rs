@@ -56,7 +56,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            frame: 64 << 10,
+            frame: 128 << 10,
             largest_frame: 16 << 20,
             window: 16 << 20,
             window_frames: 192,

@@ -40,8 +40,11 @@ pub(crate) struct Dispatcher {
     entries: FxHashMap<Box<str>, Entry>,
     any: Vec<Box<dyn Route>>,
     slots: FxHashMap<u64, Arc<Slot>>,
-    verdicts: FxHashMap<(u64, u64), Option<ShapeMismatch>>,
+    verdicts: Verdicts,
 }
+
+/// By the fingerprints of ours and theirs: why records of theirs cannot be read as ours, if so.
+type Verdicts = FxHashMap<(u64, u64), Option<ShapeMismatch>>;
 
 #[derive(Default)]
 struct Entry {
@@ -170,10 +173,15 @@ impl Dispatcher {
             self.records(view, None, around);
             return;
         }
-        let in_order = |entry: &&mut Entry| entry.expected.get(&publisher) == Some(&sequence);
-        if self.entries.get_mut(view.name).filter(in_order).is_none() {
-            self.expect(view.name, publisher, sequence, tells, around);
+        if let Some(Entry { routes, expected }) = self.entries.get_mut(view.name)
+            && let Some(expected) = expected.to_back(&publisher)
+            && *expected == sequence
+        {
+            let count = call(routes, &mut self.any, &mut self.verdicts, view, None, around);
+            *expected = sequence.saturating_add(count);
+            return;
         }
+        self.expect(view.name, publisher, sequence, tells, around);
         let next = sequence.saturating_add(self.records(view, None, around));
         if let Some(entry) = self.entries.get_mut(view.name) {
             reach(&mut entry.expected, publisher, next);
@@ -227,59 +235,66 @@ impl Dispatcher {
         }
     }
 
-    /// Calls the handlers for each record and returns how many there were.
+    /// Calls whoever wants the event, or `only` one registration.
     fn records(&mut self, view: &View<'_>, only: Option<u64>, around: &mut dyn Around) -> u64 {
         let own = self.entries.get_mut(view.name).map_or(&mut [][..], |entry| &mut entry.routes);
-        // Those that cannot read records of this shape; as good as always there are none.
-        let mut unable = Vec::new();
-        for (number, route) in own.iter().chain(&self.any).enumerate() {
-            if let Some(info) = route.info(view.name)
-                && view.header.fingerprint != 0
-                && !readable(&mut self.verdicts, info, view, around)
-            {
-                unable.push(number);
-            }
-        }
-        let past = only.is_none() && view.header.has(flags::PAST);
-        let mut about = About::new(&view.header, only.is_some());
-        let mut rest = view.records;
-        let mut count = 0;
-        while !rest.is_empty() {
-            let mut size = None;
-            for (number, route) in own.iter_mut().chain(&mut self.any).enumerate() {
-                if unable.contains(&number) {
-                    continue;
-                }
-                let mut call = Call { around: &mut *around, only, past, event: view.name };
-                match route.record(view.name, rest, about, &mut call) {
-                    Ok(taken) => size = Some(taken),
-                    Err(source) => around.problem(Error::Take {
-                        event: view.name.to_owned(),
-                        publisher: view.header.publisher,
-                        source,
-                    }),
-                }
-            }
-            let size = size.or_else(|| {
-                let mut reader = Reader::new(rest);
-                reader.skip().ok().map(|()| reader.position())
-            });
-            let Some(behind) = size.and_then(|size| rest.get(size..)) else { break };
-            rest = behind;
-            count += 1;
-            about.sequence = about.sequence.wrapping_add(1);
-        }
-        count
+        call(own, &mut self.any, &mut self.verdicts, view, only, around)
     }
 }
 
-/// Whether records of the frame's shape can be read as `info`; the verdict is kept.
-fn readable(
-    verdicts: &mut FxHashMap<(u64, u64), Option<ShapeMismatch>>,
-    info: &'static EventInfo,
+/// Calls the handlers for each record and returns how many records there were.
+fn call(
+    own: &mut [Box<dyn Route>],
+    any: &mut [Box<dyn Route>],
+    verdicts: &mut Verdicts,
     view: &View<'_>,
+    only: Option<u64>,
     around: &mut dyn Around,
-) -> bool {
+) -> u64 {
+    // Those that cannot read records of this shape; as good as always there are none.
+    let mut unable = Vec::new();
+    for (number, route) in own.iter().chain(&*any).enumerate() {
+        if let Some(info) = route.info(view.name)
+            && view.header.fingerprint != 0
+            && !readable(verdicts, info, view, around)
+        {
+            unable.push(number);
+        }
+    }
+    let past = only.is_none() && view.header.has(flags::PAST);
+    let mut about = About::new(&view.header, only.is_some());
+    let mut rest = view.records;
+    let mut count = 0;
+    while !rest.is_empty() {
+        let mut size = None;
+        for (number, route) in own.iter_mut().chain(&mut *any).enumerate() {
+            if unable.contains(&number) {
+                continue;
+            }
+            let mut call = Call { around: &mut *around, only, past, event: view.name };
+            match route.record(view.name, rest, about, &mut call) {
+                Ok(taken) => size = Some(taken),
+                Err(source) => around.problem(Error::Take {
+                    event: view.name.to_owned(),
+                    publisher: view.header.publisher,
+                    source,
+                }),
+            }
+        }
+        let size = size.or_else(|| {
+            let mut reader = Reader::new(rest);
+            reader.skip().ok().map(|()| reader.position())
+        });
+        let Some(behind) = size.and_then(|size| rest.get(size..)) else { break };
+        rest = behind;
+        count += 1;
+        about.sequence = about.sequence.wrapping_add(1);
+    }
+    count
+}
+
+/// Whether records of the frame's shape can be read as `info`; the verdict is kept.
+fn readable(verdicts: &mut Verdicts, info: &'static EventInfo, view: &View<'_>, around: &mut dyn Around) -> bool {
     let theirs = view.header.fingerprint;
     if theirs == info.fingerprint {
         return true;
