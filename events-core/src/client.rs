@@ -154,8 +154,11 @@ impl Client {
         let (uplink, downlink) = engine.connect(addresses)?;
         let id = random_id();
         let shared = Shared::new(id, options, uplink, downlink.waker());
-        let reader = downlink::Reader::new(shared.clone(), downlink);
-        let downlink = spawn("events-downlink", move || reader.run())?;
+        let reader = Box::new(downlink::Reader::new(shared.clone(), downlink));
+        let downlink = spawn("events-downlink", {
+            let shared = shared.clone();
+            move || handlers::work(&shared, Some(reader))
+        })?;
         *lock(&shared.reader) = Some(downlink.thread().clone());
         let uplink = spawn("events-uplink", {
             let shared = shared.clone();
@@ -163,7 +166,7 @@ impl Client {
         })?;
         let handlers = spawn("events-handlers", {
             let shared = shared.clone();
-            move || handlers::run(&shared)
+            move || handlers::work(&shared, None)
         })?;
         let threads = Mutex::new(vec![downlink, uplink, handlers]);
         Ok(Client { handle: Arc::new(Handle { shared, threads, server }) })
@@ -335,9 +338,8 @@ impl Handle {
         self.shared.link_changed(Link::Closed);
         let threads = std::mem::take(&mut *lock(&self.threads));
         for thread in threads {
-            // A handler that never returns must not keep its client from closing.
-            let handlers = thread.thread().name() == Some("events-handlers");
-            if !handlers || (!handlers::is_handler_of(self.shared.id) && join_soon(&thread)) {
+            // A handler that never returns must not keep its client from closing, nor one that closes it.
+            if thread.thread().id() != std::thread::current().id() && join_soon(&thread) {
                 let _ = thread.join();
             }
         }

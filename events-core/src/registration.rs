@@ -109,9 +109,13 @@ impl Slot {
         if !self.is_active() {
             return false;
         }
-        let called = self.called.swap(true, Ordering::AcqRel);
-        if self.once {
-            if called {
+        if !self.once {
+            // Most often it was called before, and a look is cheaper than a swap.
+            if !self.called.load(Ordering::Relaxed) {
+                self.called.store(true, Ordering::Release);
+            }
+        } else {
+            if self.called.swap(true, Ordering::AcqRel) {
                 return false;
             }
             if let Some(client) = self.client.upgrade() {

@@ -80,7 +80,7 @@ pub fn what_is_accepted_arrives(bench: &Bench) {
 
 /// A client that would rather miss events counts each one.
 pub fn skipping_is_counted(bench: &Bench) {
-    const COUNT: u64 = 20_000;
+    const COUNT: u64 = 200_000;
     let _server = bench.server();
     let mut options = ClientOptions::default();
     options.when_slow = WhenSlow::Skip;

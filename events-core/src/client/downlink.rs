@@ -1,5 +1,5 @@
-//! The thread that owns a client's downlink: reads what the server sends, answers control messages, and
-//! hands the rest to the handler thread. It never waits for a handler longer than it may.
+//! Whoever owns a client's downlink: reads what the server sends, answers control messages, and hands the rest to the
+//! handlers. It never waits for a handler longer than it may.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::delivery::subscriber::{Action, Greeting, Step, Subscriber};
 use crate::engine::{Arrival, Downlink, EngineError, Trouble};
 use crate::error::Connection;
 use crate::frame::bundle::views;
+use crate::lock;
 
 /// How long to sleep at most, so that lost acknowledgements are noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -43,6 +44,14 @@ pub(super) struct Reader {
     trouble: Option<Trouble>,
     /// The client fell behind: frames are not queued until there is room for a replay.
     behind: bool,
+}
+
+/// Why somebody stopped reading.
+pub(super) enum Ended {
+    /// What was read is to be handled.
+    ToHandle,
+    /// The client is closed, or its connection of no use.
+    Closed,
 }
 
 /// Since when there is no room, and what the handler thread did meanwhile.
@@ -74,36 +83,48 @@ impl Reader {
         }
     }
 
-    /// Reads until the client is closed.
-    pub(super) fn run(mut self) {
-        if let Err(error) = self.read() {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the connection to the server cannot be used any more"
-            );
+    /// Reads until the client is closed, or what was read is to be handled by this thread at once: then it is in
+    /// `items`, and the inbox has the reader.
+    pub(super) fn run(mut self: Box<Reader>, items: &mut VecDeque<Item>) -> Ended {
+        *lock(&self.shared.reader) = Some(std::thread::current());
+        let shared = self.shared.clone();
+        loop {
+            match self.read() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the connection to the server cannot be used any more");
+                    break;
+                }
+            }
+            match shared.inbox.handle_at_once(self, items) {
+                Some(reader) => self = reader,
+                None => return Ended::ToHandle,
+            }
         }
-        self.shared.link_changed(Link::Closed);
+        shared.link_changed(Link::Closed);
+        Ended::Closed
     }
 
-    fn read(&mut self) -> Result<(), EngineError> {
-        loop {
-            self.perform()?;
-            if !self.commands()? {
-                return Ok(());
-            }
-            let may_read = self.look_for_room();
-            self.perform()?;
-            self.shared.inbox.announce();
-            if !may_read {
-                std::thread::park_timeout(FULL_TICK);
-                self.tick();
-                continue;
-            }
+    /// Does what there is to do, and reads what is here or comes next. `false`: the client is closed.
+    fn read(&mut self) -> Result<bool, EngineError> {
+        self.perform()?;
+        if !self.commands()? {
+            return Ok(false);
+        }
+        let may_read = self.look_for_room();
+        self.perform()?;
+        self.shared.inbox.announce();
+        if may_read {
             if let Some(arrival) = self.link.receive(self.patience())? {
                 self.arrived(arrival)?;
             }
-            self.tick();
+        } else {
+            std::thread::park_timeout(FULL_TICK);
         }
+        self.tick();
+        Ok(true)
     }
 
     /// Takes an arrival, and what is here behind it: looking at the clock, at commands and for room takes longer

@@ -1,4 +1,4 @@
-//! The thread that calls handlers: takes items from the inbox in order, one after the other.
+//! The threads of a client that read and call handlers: what is in the inbox, in order, one after the other.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -6,10 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Shared;
-use super::inbox::{Inbox, Item, Watch};
+use super::downlink::{Ended, Reader};
+use super::inbox::{Inbox, Item, Taken, Watch};
 use crate::delivery::subscriber::Step;
 use crate::dispatch::{Around, Dispatcher};
 use crate::error::{Connection, Error, Lagged};
+use crate::lock;
 use crate::registration::Slot;
 
 thread_local! {
@@ -27,23 +29,61 @@ pub(super) fn is_handler() -> bool {
     HANDLING.get() != 0
 }
 
-/// Calls handlers until the client is closed.
-pub(super) fn run(shared: &Arc<Shared>) {
-    HANDLING.set(shared.id);
-    let mut dispatcher = Dispatcher::default();
-    let mut around = Surroundings { shared, gap: Vec::new(), problem: Vec::new(), connection: Vec::new() };
+/// What is known of the handlers. Only one thread at a time has it, and holds no lock meanwhile.
+#[derive(Default)]
+pub(super) struct Handlers {
+    dispatcher: Dispatcher,
+    watchers: Watchers,
+}
+
+/// Reads, or calls handlers, until the client is closed; begins with reading if a reader is given.
+pub(super) fn work(shared: &Arc<Shared>, reader: Option<Box<Reader>>) {
+    take_turns(shared, reader);
+    // Whoever waits for a handler to be dropped, as a subscription does, waits for this.
+    if shared.is_closed() {
+        let handlers = lock(&shared.handlers).take();
+        drop(handlers);
+    }
+}
+
+fn take_turns(shared: &Arc<Shared>, mut reader: Option<Box<Reader>>) {
     let mut items = VecDeque::new();
-    while shared.inbox.take(&mut items) {
-        for item in items.drain(..) {
-            if shared.is_closed() {
-                return;
-            }
-            let size = Inbox::size_of(&item);
-            handle(item, &mut dispatcher, &mut around);
-            let left = shared.inbox.handled(size);
-            shared.made_room(left);
+    loop {
+        reader = match reader {
+            Some(reader) => match reader.run(&mut items) {
+                Ended::Closed => return,
+                Ended::ToHandle => {
+                    handle_all(shared, &mut items);
+                    shared.inbox.take_back()
+                }
+            },
+            None => match shared.inbox.take(&mut items) {
+                Taken::Closed => return,
+                Taken::Reader(reader) => Some(reader),
+                Taken::Items => {
+                    handle_all(shared, &mut items);
+                    None
+                }
+            },
         }
     }
+}
+
+fn handle_all(shared: &Arc<Shared>, items: &mut VecDeque<Item>) {
+    let mut handlers = lock(&shared.handlers).take().unwrap_or_default();
+    HANDLING.set(shared.id);
+    let mut around = Surroundings { shared, watchers: &mut handlers.watchers };
+    for item in items.drain(..) {
+        if shared.is_closed() {
+            break;
+        }
+        let size = Inbox::size_of(&item);
+        handle(item, &mut handlers.dispatcher, &mut around);
+        let left = shared.inbox.handled(size);
+        shared.made_room(left);
+    }
+    HANDLING.set(0);
+    *lock(&shared.handlers) = Some(handlers);
 }
 
 fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>) {
@@ -67,23 +107,29 @@ fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>
         Item::Sweep => dispatcher.sweep(),
         Item::Trouble(trouble) => around.problem(Error::NoConnection(trouble)),
         Item::Connection(change) => around.connection(change),
-        Item::Watch(Watch::Gap(handler)) => around.gap.push(handler),
-        Item::Watch(Watch::Problem(handler)) => around.problem.push(handler),
-        Item::Watch(Watch::Connection(handler)) => around.connection.push(handler),
+        Item::Watch(Watch::Gap(handler)) => around.watchers.gap.push(handler),
+        Item::Watch(Watch::Problem(handler)) => around.watchers.problem.push(handler),
+        Item::Watch(Watch::Connection(handler)) => around.watchers.connection.push(handler),
     }
 }
 
-struct Surroundings<'a> {
-    shared: &'a Arc<Shared>,
+/// Handlers of what is no event.
+#[derive(Default)]
+struct Watchers {
     gap: Vec<Box<dyn FnMut(&Lagged) + Send>>,
     problem: Vec<Box<dyn FnMut(&Error) + Send>>,
     connection: Vec<Box<dyn FnMut(Connection) + Send>>,
 }
 
+struct Surroundings<'a> {
+    shared: &'a Arc<Shared>,
+    watchers: &'a mut Watchers,
+}
+
 impl Surroundings<'_> {
     fn connection(&mut self, change: Connection) {
         tracing::debug!(?change, "the connection to the server");
-        call_all(&mut self.connection, |handler| handler(change));
+        call_all(&mut self.watchers.connection, |handler| handler(change));
     }
 }
 
@@ -98,7 +144,7 @@ impl Around for Surroundings<'_> {
             let Lagged { event, publisher, missed } = &lagged;
             tracing::warn!(event, publisher = format!("{publisher:016x}"), missed, "events were missed");
         }
-        call_all(&mut self.gap, |handler| handler(&lagged));
+        call_all(&mut self.watchers.gap, |handler| handler(&lagged));
     }
 
     fn problem(&mut self, error: Error) {
@@ -106,7 +152,7 @@ impl Around for Surroundings<'_> {
         if self.shared.limiter.allow() {
             tracing::warn!(error = &error as &dyn std::error::Error, "an event was not handled");
         }
-        call_all(&mut self.problem, |handler| handler(&error));
+        call_all(&mut self.watchers.problem, |handler| handler(&error));
     }
 
     fn calls(&mut self, slot: &Arc<Slot>) {

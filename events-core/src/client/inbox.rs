@@ -1,15 +1,30 @@
-//! What the downlink thread has read and the handler thread has not handled yet.
+//! What was read and not handled yet, and which of a client's two threads does which.
+//!
+//! ```text
+//!  burst:     one reads ──▶ queue ──▶ the other calls handlers
+//!  now and then an event:   one reads and calls handlers; the other waits, and takes the reading over
+//!                           if a handler does not come back
+//! ```
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
+use super::downlink::Reader;
 use crate::delivery::subscriber::Step;
 use crate::dispatch::Addition;
 use crate::engine::Trouble;
 use crate::error::{Connection, Lagged};
 use crate::lock;
 use crate::registration::Slot;
+
+/// Up to so many bytes whoever read them handles them as well: to wake the other thread would take longer.
+const AT_ONCE: usize = 8 << 10;
+/// How often the thread that waits looks whether the other comes back from a handler.
+const LOOK: Duration = Duration::from_millis(10);
+/// After so many looks at which nothing had happened it waits until it is woken.
+const QUIET_LOOKS: u32 = 100;
 
 /// What the handler thread does next.
 pub(crate) enum Item {
@@ -67,8 +82,29 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
+    /// A thread waits for something to do.
     waiting: bool,
     closed: bool,
+    /// The reader of a thread that calls handlers itself: whoever waits may take it and read.
+    lent: Option<Box<Reader>>,
+    /// A thread that has read calls handlers itself, so what is queued must wait for it.
+    at_once: bool,
+    /// How often that has begun.
+    turns: u64,
+    /// The handlers wait for what has to be read.
+    urgent: bool,
+    /// The thread that waits looks now and then.
+    looks: bool,
+}
+
+/// What there is to do for the thread that waits.
+pub(super) enum Taken {
+    /// To handle what was taken.
+    Items,
+    /// To read.
+    Reader(Box<Reader>),
+    /// Nothing any more.
+    Closed,
 }
 
 impl Inbox {
@@ -99,19 +135,82 @@ impl Inbox {
         }
     }
 
-    /// Moves all that is queued to `items`, which must be empty; waits for something. `false`: closed.
-    pub(crate) fn take(&self, items: &mut VecDeque<Item>) -> bool {
+    /// After reading: moves what is queued to `items` if whoever read is to handle it, and keeps the reader meanwhile.
+    /// Otherwise gives the reader back, and tells the other thread.
+    pub(super) fn handle_at_once(&self, reader: Box<Reader>, items: &mut VecDeque<Item>) -> Option<Box<Reader>> {
         let mut queue = lock(&self.queue);
+        if queue.items.is_empty() {
+            return Some(reader);
+        }
+        // Only while the other waits: nothing is being handled then.
+        if !queue.waiting || queue.closed || self.bytes() > AT_ONCE {
+            drop(queue);
+            self.announce();
+            return Some(reader);
+        }
+        std::mem::swap(&mut queue.items, items);
+        (queue.lent, queue.at_once, queue.urgent) = (Some(reader), true, false);
+        queue.turns = queue.turns.wrapping_add(1);
+        if !std::mem::replace(&mut queue.looks, true) {
+            drop(queue);
+            self.filled.notify_one();
+        }
+        None
+    }
+
+    /// After handling at once: the reader, unless the other thread has taken it over.
+    pub(super) fn take_back(&self) -> Option<Box<Reader>> {
+        let mut queue = lock(&self.queue);
+        let reader = queue.lent.take();
+        queue.at_once = reader.is_none();
+        reader
+    }
+
+    /// A handler waits for what has to be read first.
+    pub(super) fn read_on(&self) {
+        let mut queue = lock(&self.queue);
+        if queue.lent.is_some() {
+            queue.urgent = true;
+            drop(queue);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Moves all that is queued to `items`, which must be empty; waits for something to do.
+    pub(super) fn take(&self, items: &mut VecDeque<Item>) -> Taken {
+        let mut queue = lock(&self.queue);
+        // Whoever comes here handles nothing.
+        queue.at_once = false;
+        let (mut seen, mut quiet) = (queue.turns, 0);
         loop {
             if queue.closed {
-                return false;
+                return Taken::Closed;
             }
-            if !queue.items.is_empty() {
+            if queue.urgent
+                && let Some(reader) = queue.lent.take()
+            {
+                (queue.waiting, queue.urgent) = (false, false);
+                return Taken::Reader(reader);
+            }
+            if !queue.items.is_empty() && !queue.at_once {
+                queue.waiting = false;
                 std::mem::swap(&mut queue.items, items);
-                return true;
+                return Taken::Items;
             }
             queue.waiting = true;
-            queue = self.filled.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+            if !queue.looks {
+                queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let (locked, timeout) = self.filled.wait_timeout(queue, LOOK).unwrap_or_else(PoisonError::into_inner);
+            queue = locked;
+            if timeout.timed_out() {
+                let moved = std::mem::replace(&mut seen, queue.turns) != queue.turns;
+                // Since the last look it has been at the same.
+                queue.urgent |= !moved && queue.lent.is_some();
+                quiet = if moved { 0 } else { quiet + 1 };
+                queue.looks = quiet < QUIET_LOOKS || queue.lent.is_some();
+            }
         }
     }
 

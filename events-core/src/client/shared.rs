@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::handlers::Handlers;
 use super::inbox::{Inbox, Item};
 use super::outbox::{Outbox, Patience};
 use super::{ClientOptions, handlers, on};
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(super) id: u64,
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
+    /// Nobody has them while some thread calls them.
+    pub(super) handlers: Mutex<Option<Box<Handlers>>>,
     pub(super) commands: Mutex<Vec<Command>>,
     pub(super) waker: Waker,
     pub(super) reader: Mutex<Option<Thread>>,
@@ -102,6 +105,7 @@ impl Shared {
             id,
             outbox: Outbox::new(id, options.limits, uplink),
             inbox: Inbox::default(),
+            handlers: Mutex::default(),
             commands: Mutex::default(),
             waker,
             reader: Mutex::new(None),
@@ -160,7 +164,8 @@ impl Shared {
         if !handlers::is_handler_of(self.id) {
             return wait(self);
         }
-        // No need to wake the downlink thread: while it has no room it looks again soon enough.
+        // Whoever reads need not be woken: without room it looks again soon enough. But somebody must read.
+        self.inbox.read_on();
         self.handler_waits.store(true, Ordering::Release);
         let result = wait(self);
         self.handler_waits.store(false, Ordering::Release);
