@@ -17,6 +17,9 @@ use crate::event::PutError;
 use crate::frame::bundle::{self, views};
 use crate::frame::{self, Header, View, flags};
 
+/// Room for no more than so many bytes is made before it is known that they are needed.
+const LARGEST_GUESS: usize = 1 << 20;
+
 /// What must be known of an event to emit it.
 #[derive(Clone, Copy)]
 pub struct Kind<'a> {
@@ -200,6 +203,10 @@ impl Publisher {
         }
         open.complete.finish(&mut open.bytes);
         self.guess = open.bytes.len();
+        // A small message after a large one must not hold on to the room of a large one.
+        if open.bytes.capacity() / 2 > open.bytes.len() {
+            open.bytes.shrink_to_fit();
+        }
         let message = Frame::new(open.bytes);
         if let [(stream, header, _)] = &open.retained[..]
             && frames == 1
@@ -305,7 +312,7 @@ impl Publisher {
             self.first.push_back(announcement);
         }
         let open = self.open.get_or_insert_with(|| {
-            let capacity = (self.guess + self.guess / 8).clamp(160, self.limits.frame + 4096);
+            let capacity = (self.guess + self.guess / 8).clamp(160, LARGEST_GUESS);
             Open { bytes: Vec::with_capacity(capacity), sent_at: sent_at(), ..Open::default() }
         });
         let header = Header {
