@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::script::{Answer, Cast, Kinds, Order, Pace, Role};
 use crate::systems::{Held, Publisher, Sink, Wanted};
 use crate::tally::{Stamp, Tally, Told, Trips, now};
+use crate::workload::CATALOG;
 
 /// In a burst the time is taken of each so many events: a look at the clock costs as much as an event.
 const SAMPLE: u64 = 64;
@@ -23,9 +24,9 @@ const LATE: u64 = 1_000_000;
 const PAUSE: Duration = Duration::from_micros(500);
 /// How long what should come at once may take.
 const LIMIT: Duration = Duration::from_secs(20);
-/// Goes to the echo, and comes back.
-const PING: usize = 0;
-const PONG: usize = 1;
+/// Goes to the echo, and comes back. The last types of the catalog: a load beside uses the first.
+const PING: usize = CATALOG - 2;
+const PONG: usize = CATALOG - 1;
 
 /// Where a part says what it has done.
 pub(crate) type Say = Arc<dyn Fn(&Answer) + Send + Sync>;

@@ -64,7 +64,9 @@ pub(crate) enum Answer {
     Heard,
     Hushed,
     Expecting,
-    Emitted { began: u64 },
+    Emitted {
+        began: u64,
+    },
     Counted(Counted),
     Pinged(Trips),
     /// It cannot go on, and why.

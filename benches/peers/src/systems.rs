@@ -21,7 +21,7 @@ mod redis;
 mod zenoh;
 
 /// Ways to carry an event from program to program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum System {
     /// This project: typed, three kinds of processes.
@@ -59,6 +59,12 @@ impl Place {
     /// The path of a socket.
     pub(crate) fn socket(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
+    }
+
+    /// Where events and bare sockets meet: the emit address and the reg address.
+    pub(crate) fn ipc(&self) -> (String, String) {
+        let address = |name| format!("ipc://{}", self.socket(name));
+        (address("emit"), address("reg"))
     }
 }
 
@@ -149,7 +155,9 @@ impl System {
     pub(crate) fn how(self) -> &'static str {
         match self {
             System::Events => "typed: encoded, decoded, handler called; ipc, a server process",
-            System::Raw => "opaque bytes; PUSH → PULL/XPUB → SUB over ipc, one message per event, XPUB_NODROP, queues of 1,000",
+            System::Raw => {
+                "opaque bytes; PUSH → PULL/XPUB → SUB over ipc, one message per event, XPUB_NODROP, queues of 1,000"
+            }
             System::RawLossy => "the same without XPUB_NODROP: a full queue drops",
             System::Nats => {
                 "opaque bytes; tcp on loopback, flush at the end only, client capacity 65,536, subscriptions and \
@@ -162,7 +170,9 @@ impl System {
             System::Redis => {
                 "opaque bytes; unix socket, pipelines of up to 128 PUBLISH or 1 MB, no limit on output buffers, no disk"
             }
-            System::EventsServing => "typed; the server in the first publisher's process (inproc), subscribers over ipc",
+            System::EventsServing => {
+                "typed; the server in the first publisher's process (inproc), subscribers over ipc"
+            }
             System::EventsMemory => "typed; everything in one process, over memory://",
             System::Broadcast => "bytes by reference, nothing encoded; everything in one process, capacity 65,536",
         }

@@ -44,8 +44,8 @@ typed! {
 }
 
 pub(super) fn ipc(at: &Place) -> Addresses {
-    let address = |name| format!("ipc://{}", at.socket(name));
-    Addresses { emit: address("emit"), reg: address("reg") }
+    let (emit, reg) = at.ipc();
+    Addresses { emit, reg }
 }
 
 pub(super) fn memory(at: &Place) -> Addresses {

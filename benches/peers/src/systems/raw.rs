@@ -14,12 +14,8 @@ use super::{Held, Place, Publisher, Wanted, topic};
 /// How long a loop waits before it looks whether it is told to end.
 const LOOK: Duration = Duration::from_millis(50);
 
-fn addresses(at: &Place) -> (String, String) {
-    (format!("ipc://{}", at.socket("emit")), format!("ipc://{}", at.socket("reg")))
-}
-
 pub(super) fn serve(at: &Place, lossless: bool, ready: impl FnOnce() + Send, end: &Receiver<String>) -> Result<()> {
-    let (emit, reg) = addresses(at);
+    let (emit, reg) = at.ipc();
     if !lossless {
         return serve_lossy(&emit, &reg, ready, end);
     }
@@ -50,7 +46,7 @@ fn serve_lossy(emit: &str, reg: &str, ready: impl FnOnce(), end: &Receiver<Strin
         }
         for _ in 0..1_000 {
             match pull.recv(&mut message, zmq::DONTWAIT) {
-                Ok(()) => xpub.send(std::mem::take(&mut message), 0)?,
+                Ok(()) => xpub.send(std::mem::replace(&mut message, zmq::Message::new()), 0)?,
                 Err(zmq::Error::EAGAIN) => {
                     let mut items = [pull.as_poll_item(zmq::POLLIN), xpub.as_poll_item(zmq::POLLIN)];
                     zmq::poll(&mut items, i64::try_from(LOOK.as_millis())?)?;
@@ -86,7 +82,7 @@ fn bytes(kind: usize) -> Vec<u8> {
 }
 
 pub(super) fn publisher(at: &Place) -> Result<Box<dyn Publisher>> {
-    let sender = bare::Sender::connect(&addresses(at).0).context("no PUSH can be opened")?;
+    let sender = bare::Sender::connect(&at.ipc().0).context("no PUSH can be opened")?;
     Ok(Box::new(Sender { sender, message: Vec::new(), topics: Vec::new() }))
 }
 
@@ -101,7 +97,7 @@ impl Drop for Receiving {
 
 pub(super) fn subscribe(at: &Place, wanted: &Wanted) -> Result<Held> {
     let topics: Vec<_> = wanted.kinds().map(bytes).collect();
-    let reg = addresses(at).1;
+    let reg = at.ipc().1;
     let sink = wanted.sink();
     let (ready, connected) = std::sync::mpsc::channel();
     let ended = Arc::new(AtomicBool::new(false));
