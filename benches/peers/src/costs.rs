@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use events::Client;
-use events::Event as _;
+use events::catalog::ClientUid;
+use events::{Client, Event as _};
 use serde::Serialize;
 
 use crate::measure::middle;
@@ -16,9 +16,6 @@ use crate::script::{Pace, Role};
 use crate::systems::System;
 use crate::workload::Workload;
 
-/// The catalog that stands in the README.
-use events::catalog::ClientUid;
-
 /// Of one system, in a 64 byte burst from one program to another.
 #[derive(Debug, Serialize)]
 pub(crate) struct Usage {
@@ -26,6 +23,8 @@ pub(crate) struct Usage {
     /// MiB of resident memory: of the server before anything is connected, and at most under load.
     pub(crate) server_idle_mib: f64,
     pub(crate) server_load_mib: f64,
+    /// The same in a burst of 16 KB.
+    pub(crate) server_large_load_mib: f64,
     /// MiB of a publisher and a subscriber that are connected.
     pub(crate) publisher_idle_mib: f64,
     pub(crate) subscriber_idle_mib: f64,
@@ -35,14 +34,18 @@ pub(crate) struct Usage {
     pub(crate) subscriber_idle_cpu: f64,
 }
 
+/// Bytes of small events, and of large ones.
+const SMALL: usize = 64;
+const LARGE: usize = 16_384;
+
 /// Measures `system`; `None` for what has no server process.
-pub(crate) fn usage(system: System, size: usize, times: Times, idle: Duration) -> Result<Option<Usage>> {
-    let workload: Workload = format!("{size}B_1x1").parse()?;
+pub(crate) fn usage(system: System, times: Times, idle: Duration) -> Result<Option<Usage>> {
+    let workload: Workload = format!("{SMALL}B_1x1").parse()?;
     if system.in_one_process() || system == System::EventsServing {
         return Ok(None);
     }
     let events = calibrate(system, &workload, times.burst)?;
-    let stage = Stage::set(system, size)?;
+    let stage = Stage::set(system, SMALL)?;
     let server = stage.server().context("there is a server")?;
     thread::sleep(Duration::from_millis(200));
     let server_idle_mib = memory(server, "VmRSS:")?;
@@ -65,16 +68,30 @@ pub(crate) fn usage(system: System, size: usize, times: Times, idle: Duration) -
     let (server_idle_cpu, publisher_idle_cpu, subscriber_idle_cpu) = (cpu(0)?, cpu(1)?, cpu(2)?);
     parts.go(events, Pace::Burst)?;
     parts.go(events, Pace::Burst)?;
+    let server_load_mib = memory(server, "VmHWM:")?;
+    drop((parts, stage));
     Ok(Some(Usage {
         system,
         server_idle_mib,
-        server_load_mib: memory(server, "VmHWM:")?,
+        server_load_mib,
+        server_large_load_mib: loaded(system, LARGE, times)?,
         publisher_idle_mib,
         subscriber_idle_mib,
         server_idle_cpu,
         publisher_idle_cpu,
         subscriber_idle_cpu,
     }))
+}
+
+/// MiB of the server at most, in a burst.
+fn loaded(system: System, size: usize, times: Times) -> Result<f64> {
+    let workload: Workload = format!("{size}B_1x1").parse()?;
+    let events = calibrate(system, &workload, times.burst)?;
+    let stage = Stage::set(system, size)?;
+    let mut parts = stage.parts(&workload)?;
+    parts.go(events, Pace::Burst)?;
+    parts.go(events, Pace::Burst)?;
+    memory(stage.server().context("there is a server")?, "VmHWM:")
 }
 
 /// MiB, by a line of `/proc/PID/status`.

@@ -62,7 +62,7 @@ fn main() -> Result<()> {
         eprintln!("{:4.0} s  costs", began.elapsed().as_secs_f64());
         let idle = Duration::from_secs(if arguments.quick { 2 } else { 10 });
         for &system in &arguments.systems {
-            match costs::usage(system, 64, arguments.times(), idle) {
+            match costs::usage(system, arguments.times(), idle) {
                 Ok(usage) => results.usage.extend(usage),
                 Err(error) => results.failed.push(format!("costs of {}: {error:#}", system.title())),
             }
@@ -92,7 +92,7 @@ fn main() -> Result<()> {
     let out = &arguments.out;
     fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
     let mut files = vec![
-        ("peers.json".to_owned(), serde_json::to_string_pretty(&results.json())? + "\n"),
+        ("peers.json".to_owned(), serde_json::to_string(&results.json())? + "\n"),
         ("peers.md".to_owned(), report::markdown(&results)),
     ];
     files.extend(plot::all(&results));

@@ -46,6 +46,7 @@ pub(crate) fn run(cast: &Cast, orders: &Receiver<String>, say: &Say) {
 
 fn publish(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
     let mut publisher = cast.system.publisher(&cast.place, cast.number)?;
+    let mut pinger = None;
     say(&Answer::Ready);
     while let Ok(line) = orders.recv() {
         match serde_json::from_str(&line)? {
@@ -64,7 +65,11 @@ fn publish(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
                 say(&Answer::Emitted { began });
             }
             Order::Ping { seconds, size } => {
-                let trips = ping(publisher.as_mut(), cast, Duration::from_secs_f64(seconds), size)?;
+                let ready = match pinger.take() {
+                    Some(ready) => ready,
+                    None => Pinger::new(publisher.as_mut(), cast)?,
+                };
+                let trips = pinger.insert(ready).measure(publisher.as_mut(), Duration::from_secs_f64(seconds), size)?;
                 say(&Answer::Pinged(trips));
             }
             other => bail!("a publisher does not do {other:?}"),
@@ -132,50 +137,67 @@ fn steady(to: &mut dyn Publisher, mut next: Next, events: u64, rate: f64) -> Res
     Ok(())
 }
 
-fn ping(to: &mut dyn Publisher, cast: &Cast, time: Duration, size: usize) -> Result<Trips> {
-    let (tell, told) = channel();
-    let took = Arc::new(Mutex::new(Vec::new()));
-    let taking = took.clone();
-    // The time is taken where the answer arrives: waking this thread is no part of it.
-    let sink: Sink = Arc::new(move |data: &[u8]| {
-        if let Some(stamp) = Stamp::take(data) {
-            taking.lock().unwrap_or_else(PoisonError::into_inner).push(now().saturating_sub(stamp.sent));
-            let _ = tell.send(stamp.number);
+/// What gets answers from the echo.
+struct Pinger {
+    told: Receiver<u64>,
+    took: Arc<Mutex<Vec<u64>>>,
+    number: u64,
+    _held: Held,
+}
+
+impl Pinger {
+    /// Registers for answers, and exchanges events until both ends are used to it.
+    fn new(to: &mut dyn Publisher, cast: &Cast) -> Result<Pinger> {
+        let (tell, told) = channel();
+        let took = Arc::new(Mutex::new(Vec::new()));
+        let taking = took.clone();
+        // The time is taken where the answer arrives: waking this thread is no part of it.
+        let sink: Sink = Arc::new(move |data: &[u8]| {
+            if let Some(stamp) = Stamp::take(data) {
+                taking.lock().unwrap_or_else(PoisonError::into_inner).push(now().saturating_sub(stamp.sent));
+                let _ = tell.send(stamp.number);
+            }
+        });
+        let held = cast.system.subscribe(&cast.place, &Wanted { first: PONG, count: 1, sinks: vec![sink] })?;
+        let mut pinger = Pinger { told, took, number: 0, _held: held };
+        let mut data = [0; Stamp::SIZE];
+        let until = Instant::now() + LIMIT;
+        let mut warm = 0;
+        while warm < 100 {
+            ensure!(Instant::now() < until, "no answer comes from the echo");
+            warm += u32::from(pinger.exchange(to, &mut data, Duration::from_millis(100))?);
         }
-    });
-    let _held = cast.system.subscribe(&cast.place, &Wanted { first: PONG, count: 1, sinks: vec![sink] })?;
-    let mut data = vec![0x5a; size];
-    let mut exchange = |number, limit| -> Result<bool> {
-        Stamp { sent: now(), phase: 0, publisher: 0, number }.put(&mut data);
-        to.send(PING, &data)?;
+        Ok(pinger)
+    }
+
+    /// Sends one event and waits for it to come back. Says whether it did.
+    fn exchange(&mut self, to: &mut dyn Publisher, data: &mut [u8], limit: Duration) -> Result<bool> {
+        self.number += 1;
+        Stamp { sent: now(), phase: 0, publisher: 0, number: self.number }.put(data);
+        to.send(PING, data)?;
         to.leave()?;
         let until = Instant::now() + limit;
-        while let Ok(answered) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if answered == number {
+        while let Ok(answered) = self.told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if answered == self.number {
                 return Ok(true);
             }
         }
         Ok(false)
-    };
-    // Until both subscriptions stand, and then some to warm up.
-    let until = Instant::now() + LIMIT;
-    let mut number = 0;
-    let mut warm = 0;
-    while warm < 100 {
-        ensure!(Instant::now() < until, "no answer comes from the echo");
-        number += 1;
-        warm += u32::from(exchange(number, Duration::from_millis(100))?);
     }
-    took.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        number += 1;
-        // What is lost has no time; how many there were is told.
-        exchange(number, Duration::from_secs(2))?;
-        thread::sleep(PAUSE);
+
+    /// How long single events take, for so long.
+    fn measure(&mut self, to: &mut dyn Publisher, time: Duration, size: usize) -> Result<Trips> {
+        let took = |pinger: &Pinger| std::mem::take(&mut *pinger.took.lock().unwrap_or_else(PoisonError::into_inner));
+        took(self);
+        let mut data = vec![0x5a; size];
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            // What is lost has no time; how many came is told.
+            self.exchange(to, &mut data, Duration::from_secs(2))?;
+            thread::sleep(PAUSE);
+        }
+        Ok(Trips::of(took(self)))
     }
-    let took = std::mem::take(&mut *took.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Trips::of(took))
 }
 
 fn echo(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {

@@ -175,16 +175,25 @@ fn costs(results: &Results) -> String {
         text += "### Memory, and processor time of those who have nothing to do\n\n";
         text +=
             "MiB of resident memory, and percent of one core. Load: a burst of 64 bytes, 1 → 1, at its highest.\n\n";
-        let columns =
-            ["server idle", "under load", "publisher", "subscriber", "server %", "publisher %", "subscriber %"];
+        let columns = [
+            "server idle",
+            "64 B load",
+            "16 KB load",
+            "publisher",
+            "subscriber",
+            "server %",
+            "publisher %",
+            "subscriber %",
+        ];
         text += &head("", columns.map(str::to_owned).into_iter());
         for usage in &results.usage {
             let _ = writeln!(
                 text,
-                "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} |",
+                "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} |",
                 usage.system.title(),
                 usage.server_idle_mib,
                 usage.server_load_mib,
+                usage.server_large_load_mib,
                 usage.publisher_idle_mib,
                 usage.subscriber_idle_mib,
                 usage.server_idle_cpu,
@@ -214,6 +223,9 @@ fn scaling(results: &Results) -> String {
     let mut text = String::new();
     for (of, curve) in &results.scaling {
         let _ = writeln!(text, "### Deliveries per second, by number of {of}\n");
+        if *of == "types" {
+            text += "With names of the run time, so that there may be so many: payloads are opaque here, on both sides.\n\n";
+        }
         text += &head(of, curve.iter().map(|(count, _)| count.to_string()));
         text += "| events |";
         for (_, row) in curve {

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -224,14 +225,16 @@ pub(crate) fn once(system: System, workload: &Workload, events: u64, rate: f64, 
             parts.go(for_seconds(times.steady / 5.0), Pace::Steady(rate))?;
             parts.go(for_seconds(times.steady), Pace::Steady(rate))
         }
-        Mode::Latency => pings(&stage, workload, times.latency),
+        Mode::Latency => Pair::start(&stage)?.ping(workload, times.latency),
         Mode::LatencyLoad => {
-            let load = workload.peak();
-            let pinging = stage.part(Role::Publisher, 0)?;
-            let mut parts = stage.parts_from(2, &load)?;
+            let pair = Pair::start(&stage)?;
+            // They get used to each other before the load begins, and stop before it ends.
+            pair.ping(workload, 0.0)?;
+            let mut parts = stage.parts_from(2, &workload.peak())?;
             let events = (rate * (times.latency + 1.0)) as u64;
             parts.start(events, Pace::Steady(rate))?;
-            let mut found = pings_from(&stage, &pinging, workload, times.latency)?;
+            std::thread::sleep(Duration::from_millis(300));
+            let mut found = pair.ping(workload, times.latency)?;
             // Of the load, only what it lost is told.
             let load = parts.finish(events)?;
             (found.lost, found.disordered) = (load.lost, load.disordered);
@@ -240,15 +243,24 @@ pub(crate) fn once(system: System, workload: &Workload, events: u64, rate: f64, 
     }
 }
 
-fn pings(stage: &Stage, workload: &Workload, seconds: f64) -> Result<Found> {
-    let publisher = stage.part(Role::Publisher, 0)?;
-    pings_from(stage, &publisher, workload, seconds)
+/// One that sends single events, and one that sends them back.
+struct Pair {
+    publisher: Part,
+    _echo: Part,
 }
 
-fn pings_from(stage: &Stage, publisher: &Part, workload: &Workload, seconds: f64) -> Result<Found> {
-    let _echo = stage.part(Role::Echo, 1)?;
-    match publisher.ask(&Order::Ping { seconds, size: workload.size })? {
-        Answer::Pinged(latency_us) => Ok(Found { emitted: latency_us.count, seconds, latency_us, ..Found::default() }),
-        other => bail!("a publisher was not to say {other:?} now"),
+impl Pair {
+    fn start(stage: &Stage) -> Result<Pair> {
+        // The publisher first: it may have to serve.
+        Ok(Pair { publisher: stage.part(Role::Publisher, 0)?, _echo: stage.part(Role::Echo, 1)? })
+    }
+
+    fn ping(&self, workload: &Workload, seconds: f64) -> Result<Found> {
+        match self.publisher.ask(&Order::Ping { seconds, size: workload.size })? {
+            Answer::Pinged(latency_us) => {
+                Ok(Found { emitted: latency_us.count, seconds, latency_us, ..Found::default() })
+            }
+            other => bail!("a publisher was not to say {other:?} now"),
+        }
     }
 }
