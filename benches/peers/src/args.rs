@@ -32,7 +32,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) quick: bool,
 
-    /// Where the figures go.
+    /// Where the figures go. A page of the same name beside it, as in `docs/performance.md`, gets the tables between its
+    /// marks.
     #[arg(long, default_value = "docs/performance")]
     pub(crate) out: PathBuf,
 }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Parser;
 use serde_json::{Value, json};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 mod args;
 mod costs;
@@ -39,6 +41,16 @@ fn main() -> Result<()> {
         processes::perform(&serde_json::from_str(cast)?);
         return Ok(());
     }
+    let folder = tempfile::Builder::new().prefix("peers-").tempdir().context("no folder for the sockets")?;
+    let path = run::FOLDER.get_or_init(|| folder.path().to_owned());
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            // The parts end by themselves when nobody holds their stdin any more.
+            let _ = fs::remove_dir_all(path);
+            std::process::exit(1);
+        }
+    });
     let began = Instant::now();
     let mut results = Results { machine: machine::machine(), versions: machine::versions(), ..Results::default() };
     let mut bench = Bench::new(arguments.rounds(), arguments.times());
@@ -91,9 +103,16 @@ fn main() -> Result<()> {
     results.quick = arguments.quick;
     let out = &arguments.out;
     fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    let tables = report::markdown(&results);
+    let page = out.with_extension("md");
+    if let Ok(text) = fs::read_to_string(&page)
+        && let Some(text) = report::renewed(&text, &tables)
+    {
+        fs::write(&page, text).with_context(|| format!("{} cannot be written", page.display()))?;
+    }
     let mut files = vec![
         ("peers.json".to_owned(), serde_json::to_string(&results.json())? + "\n"),
-        ("peers.md".to_owned(), report::markdown(&results)),
+        ("peers.md".to_owned(), tables),
     ];
     files.extend(plot::all(&results));
     for (name, text) in files {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::processes::Program;
 use crate::script::{Answer, Cast, Kinds, Order, Pace, Role};
-use crate::systems::{Held, Publisher, Sink, Wanted};
+use crate::systems::{Held, Publisher, Serving, Sink, Wanted};
 use crate::tally::{Stamp, Tally, Told, Trips, now};
 use crate::workload::CATALOG;
 
@@ -34,7 +35,7 @@ pub(crate) type Say = Arc<dyn Fn(&Answer) + Send + Sync>;
 /// Does what it is told until nobody is left to tell.
 pub(crate) fn run(cast: &Cast, orders: &Receiver<String>, say: &Say) {
     let done = match cast.role {
-        Role::Server => cast.system.serve(&cast.place, || say(&Answer::Ready), orders),
+        Role::Server => serve(cast, orders, say),
         Role::Publisher => publish(cast, orders, say),
         Role::Subscriber => subscribe(cast, orders, say),
         Role::Echo => echo(cast, orders, say),
@@ -44,10 +45,23 @@ pub(crate) fn run(cast: &Cast, orders: &Receiver<String>, say: &Say) {
     }
 }
 
+/// A program of a peer is held by a process of ours, which ends it also where the director was killed.
+fn serve(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
+    match cast.system.serving(&cast.place)? {
+        Serving::Program(command, ready) => {
+            let program = Program::start(command, || ready(&cast.place))?;
+            say(&Answer::Ready(program.pid()));
+            orders.iter().for_each(drop);
+            Ok(())
+        }
+        _ => cast.system.serve(&cast.place, || say(&Answer::Ready(std::process::id())), orders),
+    }
+}
+
 fn publish(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
     let mut publisher = cast.system.publisher(&cast.place, cast.number)?;
     let mut pinger = None;
-    say(&Answer::Ready);
+    say(&Answer::Ready(std::process::id()));
     while let Ok(line) = orders.recv() {
         match serde_json::from_str(&line)? {
             Order::Probe { kinds } => {
@@ -209,7 +223,7 @@ fn echo(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
         let _ = publisher.send(PONG, data).and_then(|()| publisher.leave());
     });
     let _held = cast.system.subscribe(&cast.place, &Wanted { first: PING, count: 1, sinks: vec![sink] })?;
-    say(&Answer::Ready);
+    say(&Answer::Ready(std::process::id()));
     orders.iter().for_each(drop);
     Ok(())
 }
@@ -217,7 +231,7 @@ fn echo(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
 fn subscribe(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
     let (tally, told) = Tally::new();
     let mut held: Vec<Held> = Vec::new();
-    say(&Answer::Ready);
+    say(&Answer::Ready(std::process::id()));
     while let Ok(line) = orders.recv() {
         match serde_json::from_str(&line)? {
             Order::Register { kinds, publishers } => {

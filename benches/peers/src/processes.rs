@@ -30,6 +30,7 @@ pub(crate) struct Part {
     /// `None` once it was told to end.
     orders: Option<Sender<String>>,
     answers: Receiver<String>,
+    pid: u32,
     running: Running,
 }
 
@@ -41,7 +42,7 @@ enum Running {
 impl Part {
     /// Starts a part and waits until it is ready.
     pub(crate) fn start(cast: &Cast) -> Result<Part> {
-        let part = Part::begin(cast)?;
+        let mut part = Part::begin(cast)?;
         part.ready()?;
         Ok(part)
     }
@@ -53,9 +54,11 @@ impl Part {
     }
 
     /// Waits until it is ready.
-    pub(crate) fn ready(&self) -> Result<()> {
-        let answer = self.answer()?;
-        ensure!(matches!(answer, Answer::Ready), "{} did not begin: {answer:?}", self.name);
+    pub(crate) fn ready(&mut self) -> Result<()> {
+        match self.answer()? {
+            Answer::Ready(pid) => self.pid = pid,
+            other => bail!("{} did not begin: {other:?}", self.name),
+        }
         Ok(())
     }
 
@@ -70,7 +73,7 @@ impl Part {
         });
         let cast = cast.clone();
         let thread = thread::Builder::new().name(name.clone()).spawn(move || part::run(&cast, &told, &say))?;
-        Ok(Part { name, orders: Some(orders), answers, running: Running::Thread(Some(thread)) })
+        Ok(Part { name, orders: Some(orders), answers, pid: 0, running: Running::Thread(Some(thread)) })
     }
 
     fn process(name: String, cast: &Cast) -> Result<Part> {
@@ -89,15 +92,12 @@ impl Part {
             let mut stdin = stdin?;
             told.iter().try_for_each(|line| writeln!(stdin, "{line}")).ok()
         });
-        Ok(Part { name, orders: Some(orders), answers, running: Running::Process(child) })
+        Ok(Part { name, orders: Some(orders), answers, pid: 0, running: Running::Process(child) })
     }
 
-    /// Its process; of a thread that of this program.
+    /// The process that does the work: this one, if it is a thread; of a peer's server its program.
     pub(crate) fn pid(&self) -> u32 {
-        match &self.running {
-            Running::Process(child) => child.id(),
-            Running::Thread(_) => std::process::id(),
-        }
+        self.pid
     }
 
     pub(crate) fn order(&self, order: &Order) -> Result<()> {

@@ -22,6 +22,15 @@ pub(crate) fn markdown(results: &Results) -> String {
     text
 }
 
+/// A page with these tables between its two marks, in place of what stands there; `None` for a page without marks.
+pub(crate) fn renewed(page: &str, tables: &str) -> Option<String> {
+    const BEGIN: &str = "<!-- tables of benches/peers: begin -->\n";
+    const END: &str = "<!-- tables of benches/peers: end -->\n";
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{tables}{END}{after}"))
+}
+
 fn about(results: &Results) -> String {
     let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let machine = &results.machine;

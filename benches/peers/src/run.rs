@@ -1,14 +1,15 @@
 //! One run: parts are started, do one workload, and end.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::processes::{Part, Program};
+use crate::processes::Part;
 use crate::script::{Answer, Cast, Order, Pace, Role};
 use crate::systems::{Place, Serving, System};
 use crate::tally::Trips;
@@ -38,38 +39,30 @@ pub(crate) struct Found {
 pub(crate) struct Stage {
     system: System,
     place: Place,
-    server: Option<Server>,
+    server: Option<Part>,
     _folder: TempDir,
 }
 
-enum Server {
-    Program(Program),
-    Part(Part),
-}
+/// The folder of all runs, which goes when this program does, also by a signal.
+pub(crate) static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
 impl Stage {
     pub(crate) fn set(system: System, size: usize) -> Result<Stage> {
-        let folder = tempfile::Builder::new().prefix("peers-").tempdir().context("no folder for the sockets")?;
+        let all = FOLDER.get().context("there is no folder")?;
+        let folder = tempfile::tempdir_in(all).context("no folder for the sockets")?;
         // Free until somebody else takes it: then the run fails, and says so.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let place = Place { folder: Path::to_owned(folder.path()), port, size };
-        let server = match system.serving(&place)? {
-            Serving::Program(command, ready) => Some(Server::Program(Program::start(command, || ready(&place))?)),
-            Serving::Ours => {
-                let cast = Cast { system, place: place.clone(), role: Role::Server, number: 0 };
-                Some(Server::Part(Part::start(&cast)?))
-            }
-            Serving::Publisher => None,
-        };
-        Ok(Stage { system, place, server, _folder: folder })
+        let place = Place { folder: folder.path().to_owned(), port, size };
+        let mut stage = Stage { system, place, server: None, _folder: folder };
+        if !matches!(system.serving(&stage.place)?, Serving::Publisher) {
+            stage.server = Some(stage.part(Role::Server, 0)?);
+        }
+        Ok(stage)
     }
 
     /// The process that serves.
     pub(crate) fn server(&self) -> Option<u32> {
-        match self.server.as_ref()? {
-            Server::Program(program) => Some(program.pid()),
-            Server::Part(part) => Some(part.pid()),
-        }
+        self.server.as_ref().map(Part::pid)
     }
 
     /// The addresses of this project's server.
@@ -94,9 +87,9 @@ impl Stage {
     fn parts_from(&self, first: usize, workload: &Workload) -> Result<Parts> {
         let mut publishers = vec![self.part(Role::Publisher, first)?];
         let all = |role, from: usize, to: usize| -> Result<Vec<Part>> {
-            let parts: Vec<Part> =
+            let mut parts: Vec<Part> =
                 (from..to).map(|number| Part::begin(&self.cast(role, number))).collect::<Result<_>>()?;
-            parts.iter().try_for_each(Part::ready)?;
+            parts.iter_mut().try_for_each(Part::ready)?;
             Ok(parts)
         };
         publishers.extend(all(Role::Publisher, first + 1, first + workload.publishers)?);

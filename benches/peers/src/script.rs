@@ -59,7 +59,8 @@ pub(crate) enum Order {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Ready,
+    /// It has begun, in this process.
+    Ready(u32),
     Registered,
     Heard,
     Hushed,
