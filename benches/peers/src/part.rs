@@ -49,7 +49,7 @@ pub(crate) fn run(cast: &Cast, orders: &Receiver<String>, say: &Say) {
 fn serve(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
     match cast.system.serving(&cast.place)? {
         Serving::Program(command, ready) => {
-            let program = Program::start(command, || ready(&cast.place))?;
+            let program = Program::start(*command, || ready(&cast.place))?;
             say(&Answer::Ready(program.pid()));
             orders.iter().for_each(drop);
             Ok(())

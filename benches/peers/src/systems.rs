@@ -115,7 +115,7 @@ pub(crate) type Held = Box<dyn std::any::Any>;
 /// How a system's server comes to be.
 pub(crate) enum Serving {
     /// A program of its own, and whether it is ready yet.
-    Program(Command, fn(&Place) -> bool),
+    Program(Box<Command>, fn(&Place) -> bool),
     /// A process of this program.
     Ours,
     /// Whoever publishes first serves; there is no server process.

@@ -27,7 +27,7 @@ pub(super) fn server(at: &Place) -> Result<Serving> {
     std::fs::write(&file, configuration).context("no configuration for nats-server")?;
     let mut command = Command::new("nats-server");
     command.arg("-c").arg(file);
-    Ok(Serving::Program(command, |at| TcpStream::connect(("127.0.0.1", at.port)).is_ok()))
+    Ok(Serving::Program(Box::new(command), |at| TcpStream::connect(("127.0.0.1", at.port)).is_ok()))
 }
 
 fn connect(at: &Place) -> Result<(Arc<Runtime>, Client)> {

@@ -20,7 +20,7 @@ pub(super) fn server(at: &Place) -> Serving {
     command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
     command.args(["--client-output-buffer-limit", "pubsub 0 0 0"]);
     command.arg("--unixsocket").arg(at.socket("redis")).arg("--dir").arg(&at.folder);
-    Serving::Program(command, |at| UnixStream::connect(at.socket("redis")).is_ok())
+    Serving::Program(Box::new(command), |at| UnixStream::connect(at.socket("redis")).is_ok())
 }
 
 fn connect(at: &Place) -> Result<Connection> {
