@@ -1,11 +1,13 @@
-//! A dispatcher without threads around it, for tests that drive the delivery in virtual time.
+//! A dispatcher without threads around it, for tests that drive the delivery in virtual time, and for benches.
 
 use std::sync::{Arc, Mutex, Weak};
 
 use super::{Addition, Around, Dispatcher};
 use crate::delivery::subscriber::Step;
 use crate::error::{Error, Lagged};
+use crate::event::Receive;
 use crate::lock;
+use crate::received::Received;
 use crate::registration::Slot;
 
 /// What a handler, or a gap handler, was told.
@@ -59,6 +61,13 @@ impl Handling {
                 });
             }),
         ));
+    }
+
+    /// Adds a handler that is called with the payload, decoded: what benches measure.
+    pub fn add_typed<E: Receive>(&mut self, registration: u64, handler: impl FnMut(&Received<E>) + Send + 'static) {
+        let slot = Arc::new(Slot::new(registration, Some(E::INFO.name), &registration.to_string(), false, Weak::new()));
+        self.slots.push(slot.clone());
+        self.dispatcher.add(Addition::typed::<E>(slot, Box::new(handler)));
     }
 
     /// Takes a handler back.

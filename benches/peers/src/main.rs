@@ -1,0 +1,198 @@
+//! Measures events beside other ways to send messages between programs.
+//!
+//! ```text
+//!  run ─▶ stage (folder, server) ─▶ parts: publisher × P, subscriber × S ─▶ Found ─▶ median ─▶ JSON, Markdown, SVG
+//! ```
+//!
+//! Every part is a process of its own, unless the system is one for a single process. All do the same
+//! ([`part`]); what differs is how an event is handed over and how it arrives ([`systems`]).
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+mod args;
+mod costs;
+mod machine;
+mod measure;
+mod part;
+mod plot;
+mod processes;
+mod report;
+mod run;
+mod script;
+mod systems;
+mod tally;
+mod workload;
+
+use args::{Arguments, Choice, Hidden};
+use measure::{Bench, Row};
+use systems::System;
+use workload::{Mode, Workload};
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Hidden::Part { cast }) = &arguments.part {
+        processes::perform(&serde_json::from_str(cast)?);
+        return Ok(());
+    }
+    let folder = tempfile::Builder::new().prefix("peers-").tempdir().context("no folder for the sockets")?;
+    let path = run::FOLDER.get_or_init(|| folder.path().to_owned());
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            // The parts end by themselves when nobody holds their stdin any more.
+            let _ = fs::remove_dir_all(path);
+            std::process::exit(1);
+        }
+    });
+    let began = Instant::now();
+    let mut results = Results { machine: machine::machine(), versions: machine::versions(), ..Results::default() };
+    let mut bench = Bench::new(arguments.rounds(), arguments.times());
+    let all = arguments.only.is_empty();
+    let named: Vec<Workload> = if all {
+        workload::STANDARD.iter().map(|name| name.parse()).collect::<Result<_>>()?
+    } else {
+        let named = arguments.only.iter();
+        named
+            .filter_map(|choice| if let Choice::Workload(workload) = choice { Some(*workload) } else { None })
+            .collect()
+    };
+    let wants = |which: fn(&Choice) -> bool| all || arguments.only.iter().any(which);
+    for workload in named {
+        let systems: Vec<System> =
+            arguments.systems.iter().copied().filter(|system| suits(*system, &workload)).collect();
+        eprintln!("{:4.0} s  {workload}", began.elapsed().as_secs_f64());
+        results.rows.extend(bench.measure(&workload, &systems));
+    }
+    if wants(|choice| matches!(choice, Choice::Costs)) {
+        eprintln!("{:4.0} s  costs", began.elapsed().as_secs_f64());
+        let idle = Duration::from_secs(if arguments.quick { 2 } else { 10 });
+        for &system in &arguments.systems {
+            match costs::usage(system, arguments.times(), idle) {
+                Ok(usage) => results.usage.extend(usage),
+                Err(error) => results.failed.push(format!("costs of {}: {error:#}", system.title())),
+            }
+        }
+        match costs::emits(arguments.rounds()) {
+            Ok(emits) => results.emits = Some(emits),
+            Err(error) => results.failed.push(format!("cost of emit: {error:#}")),
+        }
+    }
+    if wants(|choice| matches!(choice, Choice::Scaling)) {
+        // Each is looked at beside its neighbours, so they take turns with nobody: fewer rounds do.
+        bench.rounds = bench.rounds.min(3);
+        for (title, steps) in workload::scaling(arguments.quick) {
+            eprintln!("{:4.0} s  scaling with {title}", began.elapsed().as_secs_f64());
+            let mut curve = Vec::new();
+            for (count, name) in steps {
+                let rows = bench.measure(&name.parse()?, &[System::Events]);
+                curve.extend(rows.into_iter().map(|row| (count, row)));
+            }
+            results.scaling.push((title, curve));
+        }
+    }
+    results.seconds = began.elapsed().as_secs_f64();
+    results.command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    results.rounds = arguments.rounds();
+    results.quick = arguments.quick;
+    let out = &arguments.out;
+    fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    let tables = report::markdown(&results);
+    let page = out.with_extension("md");
+    if let Ok(text) = fs::read_to_string(&page)
+        && let Some(text) = report::renewed(&text, &tables)
+    {
+        fs::write(&page, text).with_context(|| format!("{} cannot be written", page.display()))?;
+    }
+    let mut files = vec![
+        ("peers.json".to_owned(), serde_json::to_string(&results.json())? + "\n"),
+        ("peers.md".to_owned(), tables),
+    ];
+    files.extend(plot::all(&results));
+    for (name, text) in files {
+        fs::write(out.join(&name), text).with_context(|| format!("{name} cannot be written"))?;
+    }
+    eprintln!("{:4.0} s  done: {}", results.seconds, out.display());
+    Ok(())
+}
+
+/// Serving itself is about one event at a time, and of one process only bursts are compared.
+fn suits(system: System, workload: &Workload) -> bool {
+    match system {
+        System::EventsServing => matches!(workload.mode, Mode::Latency),
+        System::EventsMemory | System::Broadcast => matches!(workload.mode, Mode::Burst | Mode::Latency),
+        _ => true,
+    }
+}
+
+/// Everything that was measured.
+#[derive(Default)]
+struct Results {
+    machine: Value,
+    versions: Value,
+    command: String,
+    rounds: u32,
+    quick: bool,
+    seconds: f64,
+    rows: Vec<Row>,
+    usage: Vec<costs::Usage>,
+    emits: Option<costs::Emits>,
+    scaling: Vec<(&'static str, Vec<(usize, Row)>)>,
+    failed: Vec<String>,
+}
+
+impl Results {
+    fn json(&self) -> Value {
+        let curve = |(title, rows): &(&str, Vec<(usize, Row)>)| {
+            let rows: Vec<Value> = rows.iter().map(|(count, row)| json!({ "count": count, "row": row })).collect();
+            json!({ "of": title, "points": rows })
+        };
+        let how: serde_json::Map<String, Value> =
+            System::ALL.iter().map(|system| (system.title().to_owned(), system.how().into())).collect();
+        json!({
+            "command": self.command,
+            "machine": self.machine,
+            "versions": self.versions,
+            "systems": how,
+            "rounds": self.rounds,
+            "quick": self.quick,
+            "seconds": self.seconds,
+            "results": self.rows,
+            "usage": self.usage,
+            "emit": self.emits,
+            "scaling": self.scaling.iter().map(curve).collect::<Vec<_>>(),
+            "failed": self.failed,
+        })
+    }
+
+    /// The workloads that were measured in one of these modes, in their order.
+    fn workloads(&self, modes: &[Mode]) -> Vec<Workload> {
+        let mut found: Vec<Workload> = Vec::new();
+        for row in &self.rows {
+            if let Ok(workload) = row.workload.parse::<Workload>()
+                && modes.contains(&workload.mode)
+                && !found.contains(&workload)
+            {
+                found.push(workload);
+            }
+        }
+        found
+    }
+
+    fn row(&self, workload: &Workload, system: System) -> Option<&Row> {
+        let name = workload.to_string();
+        self.rows.iter().find(|row| row.system == system && row.workload == name)
+    }
+
+    /// The systems that have shown something in one of these, in their order.
+    fn systems(&self, workloads: &[Workload]) -> Vec<System> {
+        let shown = |system: &System| workloads.iter().any(|workload| self.row(workload, *system).is_some());
+        System::ALL.iter().copied().filter(shown).collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! What is done, by name: `64B_1x8`, `64B_1x1_48types`, `steady_64B_1x1`, `latency_load_64B`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+
+use crate::script::Kinds;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Workload {
+    pub(crate) mode: Mode,
+    pub(crate) size: usize,
+    pub(crate) publishers: usize,
+    pub(crate) subscribers: usize,
+    pub(crate) types: usize,
+    pub(crate) handlers: usize,
+    /// Types with names of the run time, in place of those of a catalog.
+    pub(crate) named: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// As fast as it goes.
+    Burst,
+    /// At half of the system's own peak.
+    Steady,
+    /// At half of what bare libzmq can do, or of the own peak where that is less.
+    Same,
+    /// One event, there and back.
+    Latency,
+    /// The same beside a steady load of half the peak.
+    LatencyLoad,
+}
+
+const MODES: &[(&str, Mode)] = &[
+    ("steady_", Mode::Steady),
+    ("same_", Mode::Same),
+    ("latency_load_", Mode::LatencyLoad),
+    ("latency_", Mode::Latency),
+];
+
+/// How many types the catalog of the bench has.
+pub(crate) const CATALOG: usize = 48;
+
+/// What is measured where nothing else is said. Bursts come first: the steady loads go by their peaks.
+pub(crate) const STANDARD: &[&str] = &[
+    "16B_1x1",
+    "64B_1x1",
+    "256B_1x1",
+    "1024B_1x1",
+    "16384B_1x1",
+    "262144B_1x1",
+    "64B_1x8",
+    "64B_8x1",
+    "64B_4x4",
+    "64B_1x1_48types",
+    "1024B_1x8",
+    "1024B_1x1_48types",
+    "steady_64B_1x1",
+    "steady_1024B_1x1",
+    "same_64B_1x1",
+    "latency_64B",
+    "latency_load_64B",
+];
+
+/// How it grows, of this project only: the title of a plot, what it counts, and its workloads.
+pub(crate) fn scaling(quick: bool) -> Vec<(&'static str, Vec<(usize, String)>)> {
+    let steps: &[usize] = if quick { &[1, 10, 100, 1_000] } else { &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000] };
+    let clients: &[usize] = if quick { &[1, 4, 16] } else { &[1, 2, 5, 10, 20, 50, 100] };
+    let of = |counts: &[usize], name: fn(usize) -> String| counts.iter().map(|n| (*n, name(*n))).collect();
+    vec![
+        ("types", of(steps, |n| format!("64B_1x1_{n}names"))),
+        ("handlers", of(steps, |n| format!("64B_1x1_{n}handlers"))),
+        ("subscribers", of(clients, |n| format!("64B_1x{n}"))),
+        ("publishers", of(clients, |n| format!("64B_{n}x1"))),
+    ]
+}
+
+impl Workload {
+    pub(crate) fn kinds(&self) -> Kinds {
+        let first = if self.named { CATALOG } else { 0 };
+        Kinds { first, count: self.types, handlers: self.handlers }
+    }
+
+    /// What a steady load is half of.
+    pub(crate) fn peak(&self) -> Workload {
+        Workload { mode: Mode::Burst, ..*self }
+    }
+
+    /// How often each event is delivered.
+    pub(crate) fn copies(&self) -> u64 {
+        (self.subscribers * self.handlers) as u64
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = MODES.iter().find(|(_, mode)| *mode == self.mode).map_or("", |(name, _)| name);
+        write!(f, "{mode}{}B", self.size)?;
+        if !matches!(self.mode, Mode::Latency | Mode::LatencyLoad) {
+            write!(f, "_{}x{}", self.publishers, self.subscribers)?;
+        }
+        match (self.named, self.types) {
+            (true, types) => write!(f, "_{types}names")?,
+            (false, 1) => {}
+            (false, types) => write!(f, "_{types}types")?,
+        }
+        if self.handlers > 1 { write!(f, "_{}handlers", self.handlers) } else { Ok(()) }
+    }
+}
+
+impl FromStr for Workload {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> anyhow::Result<Workload> {
+        let found = MODES.iter().find_map(|(prefix, mode)| Some((name.strip_prefix(prefix)?, *mode)));
+        let (rest, mode) = found.unwrap_or((name, Mode::Burst));
+        let mut parts = rest.split('_');
+        let size = parts.next().and_then(|size| size.strip_suffix('B')).context("a workload begins as in `64B_1x1`")?;
+        let size: usize = size.parse().context("the size is a number of bytes")?;
+        let mut workload = Workload { mode, size, publishers: 1, subscribers: 1, types: 1, handlers: 1, named: false };
+        for part in parts {
+            if let Some((publishers, subscribers)) = part.split_once('x') {
+                workload.publishers = publishers.parse()?;
+                workload.subscribers = subscribers.parse()?;
+            } else if let Some(types) = part.strip_suffix("types") {
+                workload.types = types.parse()?;
+            } else if let Some(names) = part.strip_suffix("names") {
+                (workload.types, workload.named) = (names.parse()?, true);
+            } else if let Some(handlers) = part.strip_suffix("handlers") {
+                workload.handlers = handlers.parse()?;
+            } else {
+                bail!("a workload is as in `steady_64B_1x8_48types`: `{part}` does not belong there");
+            }
+        }
+        let counts = [workload.publishers, workload.subscribers, workload.types, workload.handlers];
+        anyhow::ensure!(counts.iter().all(|count| (1..=1_000).contains(count)), "from 1 to 1,000 of each");
+        anyhow::ensure!(workload.publishers <= 200, "at most 200 publishers");
+        anyhow::ensure!(workload.named || workload.types <= CATALOG, "beyond {CATALOG} types say `names`");
+        anyhow::ensure!((16..=4 << 20).contains(&size), "from 16 bytes to 4 MiB");
+        Ok(workload)
+    }
+}
