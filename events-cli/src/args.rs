@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events_core::addresses::default_addresses;
 use events_core::engine::Addresses;
+use events_core::permission::Names;
 use events_core::security::AddressRange;
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,13 @@ pub(crate) enum KeysCommand {
         /// What to call it [default: the name of the file]
         #[arg(long)]
         name: Option<String>,
+        /// What it may emit: an event, or the beginning of names as in 'MAIL_*'; '' for nothing, '*' for everything
+        /// [default: as it is filed, everything for a new key]
+        #[arg(long, value_name = "PATTERN")]
+        emit: Vec<Names>,
+        /// What it may register for, in the same way
+        #[arg(long, value_name = "PATTERN")]
+        register: Vec<Names>,
     },
     /// Take a key away: its connections end
     Revoke {

@@ -330,6 +330,10 @@ impl Hub for FaultyHub {
         Ok(subscription)
     }
 
+    fn grant(&mut self, subscription: &Subscription) -> Result<(), EngineError> {
+        self.inner.grant(subscription)
+    }
+
     fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
         self.lives().map_err(PublishError::Engine)?;
         if self.end.happens(FULL) {

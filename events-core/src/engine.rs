@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::Error;
+use crate::permission::Permission;
 
 pub mod memory;
 #[cfg(feature = "zmq")]
@@ -189,6 +190,21 @@ pub trait Hub: Send {
     /// Who sent what [`collect`](Hub::collect) gave last, where the engine has proof of it.
     fn sender(&self) -> Option<Owner> {
         None
+    }
+
+    /// What an owner may do, if that is not everything.
+    fn permission(&self, _: Owner) -> Option<Arc<Permission>> {
+        None
+    }
+
+    /// Lets the subscription count that [`subscription`](Hub::subscription) gave last; what is not granted before
+    /// the next call never counts. Where there are no [owners](Subscription::owner), subscriptions count by themselves
+    /// and this does nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub is closed for good.
+    fn grant(&mut self, _: &Subscription) -> Result<(), EngineError> {
+        Ok(())
     }
 
     /// The next change of subscriptions, if there is one. Subscriptions of one connection come in

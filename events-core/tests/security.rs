@@ -193,6 +193,8 @@ fn the_connections_of_a_key_end_when_it_is_taken_away() {
     client.files_server_of(&server, &at);
     let (_up, mut own) = connect(&server.engine(), &at);
     is_welcomed(&mut *hub, &mut *own);
+    let asked = drive("its subscription", &mut *hub, &mut *own, |hub, _, _| hub.subscription().expect("open"));
+    hub.grant(&asked).expect("open");
     let (_up, mut down) = connect(&client.engine(), &at);
     is_welcomed(&mut *hub, &mut *down);
     let context = zmq::Context::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::inbox::{Inbox, Item, Watch};
+use crate::control::Denied;
 use crate::delivery::subscriber::Step;
 use crate::dispatch::{Around, Dispatcher};
 use crate::error::{Connection, Error, Lagged};
@@ -66,6 +67,8 @@ fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>
         }
         Item::Sweep => dispatcher.sweep(),
         Item::Trouble(trouble) => around.problem(Error::NoConnection(trouble)),
+        Item::Denied(Denied { emitted: true, event }) => around.problem(Error::MayNotEmit { event }),
+        Item::Denied(Denied { emitted: false, event }) => around.problem(Error::MayNotRegister { event }),
         Item::Connection(change) => around.connection(change),
         Item::Watch(Watch::Gap(handler)) => around.gap.push(handler),
         Item::Watch(Watch::Problem(handler)) => around.problem.push(handler),

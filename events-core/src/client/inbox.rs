@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+use crate::control::Denied;
 use crate::delivery::subscriber::Step;
 use crate::dispatch::Addition;
 use crate::engine::Trouble;
@@ -26,6 +27,8 @@ pub(crate) enum Item {
     Sweep,
     /// No connection comes about, for this reason.
     Trouble(Trouble),
+    /// The server refuses what this client's key may not do.
+    Denied(Denied),
     /// The connection changed.
     Connection(Connection),
     /// A handler of gaps or changes comes.

@@ -124,6 +124,16 @@ impl Intake {
         }
     }
 
+    /// Notes that frames of `name` from `sequence` to `next` are given to nobody.
+    pub fn withheld(&mut self, publisher: u64, name: &str, sequence: u64, next: u64) {
+        let Some(known) = self.publishers.get_mut(&publisher) else { return };
+        if let Some(stream) = known.streams.get_mut(name) {
+            stream.at = Stream::Next(next);
+        } else if known.streams.len() < self.limits.known {
+            known.streams.insert(name.into(), Sequence { base: sequence, at: Stream::Next(next) });
+        }
+    }
+
     /// Notes what a publisher said of itself. Once it has begun, what is known stays; before, the last
     /// word counts, since an earlier one may have been meant for another server.
     pub fn announced(&mut self, said: &Announced) {

@@ -6,11 +6,14 @@
 //!  subscriptions ─▶ answers ─▶ replays ─▶ frames (collect, judge, ring, publish) ─▶ acks
 //! ```
 
+mod permits;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use self::permits::Permits;
 use super::intake::{Intake, Stream, Verdict};
 use super::owners::Owners;
 use super::replay::{Next, Replay};
@@ -37,6 +40,7 @@ pub struct Relay {
     limits: Limits,
     intake: Intake,
     owners: Owners,
+    permits: Permits,
     ring: Ring,
     retained: Retained,
     shapes: FxHashMap<u64, String>,
@@ -76,7 +80,13 @@ enum Answer {
     Message(Frame),
     /// What holds at the moment it is said, so that what a client gets before the answer and what the
     /// answer speaks of are the same.
-    Sync { client: u64, number: u64, about: About },
+    Sync {
+        client: u64,
+        number: u64,
+        about: About,
+        /// Whether the client may know about it.
+        open: bool,
+    },
     /// The retained frame of this event, for those whose sync was answered without it.
     Retained(Box<str>),
 }
@@ -102,6 +112,7 @@ impl Relay {
             limits,
             intake: Intake::new(limits),
             owners: Owners::default(),
+            permits: Permits::default(),
             ring: Ring::new(limits),
             retained: Retained::new(limits.known),
             shapes: FxHashMap::default(),
@@ -144,7 +155,7 @@ impl Relay {
         for _ in 0..SLICE * 4 {
             let Some(subscription) = hub.subscription()? else { break };
             busy = true;
-            self.subscribed(hub, subscription, now);
+            self.subscribed(hub, subscription, now)?;
         }
         self.answer(hub)?;
         busy |= self.replay(hub, now)?;
@@ -182,7 +193,7 @@ impl Relay {
         self.clients.is_empty() && self.answers.is_empty() && self.pending.is_none()
     }
 
-    fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) {
+    fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) -> Result<(), EngineError> {
         let topic = Topic::parse(&subscription.topic);
         if subscription.on && !self.owners.may_hear(&subscription, topic.as_ref()) {
             self.figures.forged += 1;
@@ -192,9 +203,14 @@ impl Relay {
             if let Some(peer) = subscription.peer {
                 hub.disconnect(peer);
             }
-            return;
+            return Ok(());
         }
-        let Some(topic) = topic else { return };
+        let open = !subscription.on || self.lets_hear(hub, &subscription, topic.as_ref(), now);
+        // A barrier for what may not be heard is a barrier all the same.
+        if subscription.on && (open || matches!(topic, Some(Topic::Sync { .. }))) {
+            hub.grant(&subscription)?;
+        }
+        let Some(topic) = topic else { return Ok(()) };
         match (topic, subscription.on) {
             (Topic::Rx { client }, true) => {
                 // A new connection begins anew; what the old one wanted is of no use any more.
@@ -219,18 +235,20 @@ impl Relay {
                 if let Some(entry) = self.clients.get_mut(&client) {
                     entry.seen = now;
                 }
-                self.push_answer(Answer::Sync { client, number, about });
+                self.push_answer(Answer::Sync { client, number, about, open });
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// The answer to a sync, and its second part.
-    fn synced(&self, client: u64, number: u64, about: &About) -> (Frame, Option<Frame>) {
+    fn synced(&self, client: u64, number: u64, about: &About, open: bool) -> (Frame, Option<Frame>) {
         let mut synced =
             Synced { epoch: self.epoch, baseline: self.intake.baseline(), sequences: Vec::new(), shape: None };
         let mut retained = None;
         match about {
+            _ if !open => {}
             About::Nothing => {}
             About::Event(name) => {
                 // What lies before the base is from before this server, and not for a new registration.
@@ -265,7 +283,7 @@ impl Relay {
             let Some(answer) = self.answers.pop_front() else { break };
             let (head, body) = match &answer {
                 Answer::Message(message) => (message.clone(), None),
-                Answer::Sync { client, number, about } => self.synced(*client, *number, about),
+                Answer::Sync { client, number, about, open } => self.synced(*client, *number, about, *open),
                 Answer::Retained(name) => match self.retained.get(name) {
                     Some(frame) => (Frame::new(frame::with_flags(frame, flags::TOLD_AGAIN)), None),
                     None => continue,
@@ -357,6 +375,7 @@ impl Relay {
             }
             let Some(message) = hub.collect()? else { return Ok(busy) };
             busy = true;
+            self.permits.collected(hub);
             self.collected(message, hub.sender(), now);
         }
         Ok(busy)
@@ -387,6 +406,8 @@ impl Relay {
         }
         match frame::parse(&message) {
             Ok(Content::Event(view)) if !self.owners.may_use(view.header.publisher, sender) => self.figures.forged += 1,
+            Ok(Content::Event(view)) if self.withholds(view.name, Some(&view), now) => {}
+            Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
             Ok(Content::Event(view)) => {
                 if self.admits(&view, &message, now) {
                     self.pending = Some(message);
@@ -473,10 +494,11 @@ impl Relay {
                 return;
             }
             Some((Topic::Resume { client, number }, body)) => {
-                if let Some(resume) = control::body::<Resume>(body)
+                if let Some(mut resume) = control::body::<Resume>(body)
                     && let Some(entry) = self.clients.get_mut(&client)
                 {
                     entry.seen = now;
+                    self.permits.narrow(&mut resume);
                     if entry.served != Some(number) {
                         entry.served = Some(number);
                         entry.replay = Some(Replay::new(number, resume, &self.ring, now));

@@ -31,6 +31,7 @@ mod keyholders;
 mod monitor;
 mod peers;
 mod place;
+mod standing;
 mod sys;
 mod uplink;
 mod wake;
