@@ -330,6 +330,10 @@ impl Hub for FaultyHub {
         Ok(subscription)
     }
 
+    fn stuck(&mut self, first: bool) -> Vec<Peer> {
+        self.inner.stuck(first)
+    }
+
     fn grant(&mut self, subscription: &Subscription) -> Result<(), EngineError> {
         self.inner.grant(subscription)
     }

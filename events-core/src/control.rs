@@ -314,6 +314,12 @@ pub struct Figures {
     pub forged: u64,
     /// Frames and subscriptions that a key may not make, which were dropped.
     pub denied: u64,
+    /// Connections there are now, for events in and for events out.
+    pub connections: u64,
+    /// Connections that were ended because there were too many.
+    pub turned_away: u64,
+    /// Connections that were ended because they subscribed to too much.
+    pub oversubscribed: u64,
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub mod ring;
 pub mod subscriber;
 pub mod window;
 
+use crate::engine::Bounds;
+
 /// Microseconds on a clock that never goes back; only differences mean something.
 pub type Now = u64;
 
@@ -50,6 +52,12 @@ pub struct Limits {
     pub grace: Now,
     /// Publishers, shapes and retained events known at once.
     pub known: usize,
+    /// A subscriber that takes nothing is disconnected after this long even if it says that it lives.
+    pub patience: Now,
+    /// Names of events that a server hands on have at most so many bytes.
+    pub name: usize,
+    /// What a server's connections may do.
+    pub bounds: Bounds,
 }
 
 impl Default for Limits {
@@ -67,6 +75,9 @@ impl Default for Limits {
             retry: 500_000,
             grace: 1_000_000,
             known: 65_536,
+            patience: 60_000_000,
+            name: crate::frame::MAX_NAME,
+            bounds: Bounds::default(),
         }
     }
 }

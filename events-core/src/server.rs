@@ -66,7 +66,7 @@ impl Server {
     /// As [`start`](Server::start).
     pub fn start_with(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<Server, Error> {
         let relay = Relay::new(random_id(), limits);
-        let hub = engine.bind(at, &relay.welcome())?;
+        let hub = engine.bind_within(at, &relay.welcome(), &limits.bounds)?;
         let (addresses, waker) = (hub.addresses(), hub.waker());
         let shared = Arc::new(Shared {
             leave: AtomicBool::new(false),

@@ -7,6 +7,7 @@
 //! ```
 
 mod permits;
+mod stalls;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use self::permits::Permits;
+use self::stalls::Stalls;
 use super::intake::{Intake, Stream, Verdict};
 use super::owners::Owners;
 use super::replay::{Next, Replay};
@@ -21,7 +23,7 @@ use super::retained::{Kept, Retained};
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
-use crate::engine::{EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription};
+use crate::engine::{EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription};
 use crate::frame::{self, Content, View, flags};
 
 /// How many subscriptions, and how many frames, one turn takes.
@@ -51,12 +53,14 @@ pub struct Relay {
     pending: Option<Frame>,
     /// Since when nothing could be published.
     blocked: Option<Now>,
+    stalls: Stalls,
     /// Until when nothing leaves the ring, since subscribers of an older server may want it.
     grace: Option<Now>,
     /// The ring is full of frames that are still needed, so nothing is collected.
     held: bool,
     next_stats: Now,
     figures: Figures,
+    load: Load,
 }
 
 /// What is known of a connected client.
@@ -120,10 +124,12 @@ impl Relay {
             answers: VecDeque::new(),
             pending: None,
             blocked: None,
+            stalls: Stalls::default(),
             grace: None,
             held: false,
             next_stats: 0,
             figures: Figures::default(),
+            load: Load::default(),
         }
     }
 
@@ -137,7 +143,8 @@ impl Relay {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let (publishers, clients) = (self.intake.len() as u64, self.clients.len() as u64);
-        Figures { publishers, clients, ..self.figures }
+        let Load { connections, turned_away, oversubscribed } = self.load;
+        Figures { publishers, clients, connections, turned_away, oversubscribed, ..self.figures }
     }
 
     /// How many bytes are kept to be replayed.
@@ -161,6 +168,7 @@ impl Relay {
         busy |= self.replay(hub, now)?;
         busy |= self.relay(hub, now, slice)?;
         self.acknowledge(hub, now)?;
+        self.load = hub.load();
         if now >= self.next_stats {
             self.next_stats = now + STATS_EVERY;
             let figures = self.figures();
@@ -405,6 +413,9 @@ impl Relay {
             return;
         }
         match frame::parse(&message) {
+            Ok(Content::Event(View { name, .. }) | Content::Foreign { name }) if name.len() > self.limits.name => {
+                self.figures.malformed += 1;
+            }
             Ok(Content::Event(view)) if !self.owners.may_use(view.header.publisher, sender) => self.figures.forged += 1,
             Ok(Content::Event(view)) if self.withholds(view.name, Some(&view), now) => {}
             Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
@@ -510,32 +521,6 @@ impl Relay {
             _ => {}
         }
         self.figures.refused += 1;
-    }
-
-    /// Nothing can be published: after the stall limit, whoever has no room and does not move on is
-    /// disconnected. It comes back and resumes.
-    fn held_up(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {
-        let since = *self.blocked.get_or_insert(now);
-        if now.saturating_sub(since) < self.limits.stall {
-            return Ok(());
-        }
-        self.blocked = Some(now);
-        for (&id, client) in &mut self.clients {
-            if now.saturating_sub(client.seen) < self.limits.stall {
-                continue;
-            }
-            let probe = Topic::Rx { client: id }.message(&control::Replay::default());
-            if sent(hub.publish(&probe, None, Duration::ZERO))? {
-                continue;
-            }
-            tracing::warn!(client = format!("{id:016x}"), "a client takes nothing and is disconnected");
-            self.figures.stalled += 1;
-            client.replay = None;
-            if let Some(peer) = client.peer.take() {
-                hub.disconnect(peer);
-            }
-        }
-        Ok(())
     }
 
     fn acknowledge(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {

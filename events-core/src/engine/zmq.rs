@@ -18,12 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use zmq_sys as z;
 
-use super::{Addresses, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
+use super::{Addresses, Bounds, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
 use crate::security::{Access, Keys, SecurityError};
 
 mod address;
 #[doc(hidden)]
 pub mod bare;
+mod door;
 mod downlink;
 mod hub;
 mod inproc;
@@ -126,7 +127,11 @@ impl Engine for ZmqEngine {
     }
 
     fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError> {
-        Ok(Box::new(hub::ZmqHub::new(Arc::clone(&self.0), at, welcome)?))
+        self.bind_within(at, welcome, &Bounds::default())
+    }
+
+    fn bind_within(&self, at: &Addresses, welcome: &[u8], bounds: &Bounds) -> Result<Box<dyn Hub>, EngineError> {
+        Ok(Box::new(hub::ZmqHub::new(Arc::clone(&self.0), at, welcome, *bounds)?))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use zmq_sys as z;
 
 use super::address::Address;
+use super::door::Door;
 use super::keyholders::{Keyholders, Side};
 use super::monitor::{Event, Watched};
 use super::peers::{self, Peers};
@@ -17,7 +18,7 @@ use super::standing::Standing;
 use super::sys::{self, Message, Socket};
 use super::wake::Wake;
 use super::{QUEUE, Shared, io_error};
-use crate::engine::{Addresses, EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription, Waker};
+use crate::engine::{Addresses, Bounds, EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription, Waker};
 use crate::permission::Permission;
 
 /// How long a listener of a server that has just ended may still hold its port.
@@ -29,10 +30,13 @@ const DROPPED_AT_ONCE: usize = 64;
 
 pub(super) struct ZmqHub {
     shared: Arc<Shared>,
-    pull: Pull,
+    pull: Watched,
     xpub: Watched,
     wake: Wake,
     peers: Peers,
+    door: Door,
+    bounds: Bounds,
+    oversubscribed: u64,
     /// Where a connection proves whose it is. After the sockets: until they are closed, libzmq asks who may
     /// come in.
     keyholders: Option<Keyholders>,
@@ -59,23 +63,13 @@ struct Manual {
     unsure: VecDeque<Subscription>,
 }
 
-/// The PULL, whose connections are followed only where they prove whose they are.
-enum Pull {
-    Plain(Socket),
-    Watched(Watched),
-}
-
-impl Pull {
-    fn socket(&self) -> &Socket {
-        match self {
-            Pull::Plain(socket) => socket,
-            Pull::Watched(watched) => watched.socket(),
-        }
-    }
-}
-
 impl ZmqHub {
-    pub(super) fn new(shared: Arc<Shared>, at: &Addresses, welcome: &[u8]) -> Result<ZmqHub, EngineError> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        at: &Addresses,
+        welcome: &[u8],
+        bounds: Bounds,
+    ) -> Result<ZmqHub, EngineError> {
         let (emit, reg) = (shared.server_address(&at.emit)?, shared.server_address(&at.reg)?);
         if emit == reg && !matches!(emit, Address::Tcp { port: 0, .. }) {
             let why = "it is given for both directions; give two different addresses".into();
@@ -99,16 +93,15 @@ impl ZmqHub {
             }
             xpub.set_bytes(z::ZMQ_XPUB_WELCOME_MSG, welcome)?;
             for (socket, address) in [(&pull, &emit), (&xpub, &reg)] {
+                socket.set_i64(z::ZMQ_MAXMSGSIZE, i64::try_from(bounds.message).unwrap_or(i64::MAX))?;
+                let handshake = i32::try_from(bounds.handshake.as_millis()).unwrap_or(i32::MAX);
+                socket.set_int(z::ZMQ_HANDSHAKE_IVL, handshake.max(1))?;
                 if let Address::Ipc(_) = address {
                     socket.set_bytes(sys::IPC_FILTER_UID, &sys::effective_user().to_ne_bytes())?;
                 }
             }
-            // Without keys nothing of what the events tell would be asked.
-            let pull = match secured(&emit) {
-                true => Pull::Watched(Watched::new(&shared.context.zmq, pull)?),
-                false => Pull::Plain(pull),
-            };
-            Ok((pull, Watched::new(&shared.context.zmq, xpub)?))
+            let watch = |socket| Watched::new(&shared.context.zmq, socket);
+            Ok((watch(pull)?, watch(xpub)?))
         };
         let (pull, xpub) = open().map_err(io_error("opening the server's sockets"))?;
         let admissions = [(pull.socket(), &emit), (xpub.socket(), &reg)];
@@ -134,6 +127,9 @@ impl ZmqHub {
             xpub,
             wake,
             peers: Peers::default(),
+            door: Door::new(bounds.connections),
+            bounds,
+            oversubscribed: 0,
             keyholders: (!admissions.is_empty()).then(|| Keyholders::new(admissions)),
             sender: None,
             manual,
@@ -148,6 +144,7 @@ impl ZmqHub {
             if let Event::Disconnected(fd) = event {
                 self.peers.forget(fd);
             }
+            self.door.note(event);
             if let Some(known) = &mut self.keyholders {
                 known.note(event, Side::Xpub);
             }
@@ -155,22 +152,30 @@ impl ZmqHub {
                 manual.standing.note(event, Instant::now());
             }
         }
+        self.door.close();
         Ok(())
     }
 
-    /// Follows the connections of clients with keys, and ends those whose key is gone.
-    fn look_after_keys(&mut self) -> Result<(), EngineError> {
-        let Some(known) = &mut self.keyholders else { return Ok(()) };
-        if let Pull::Watched(pull) = &self.pull {
-            while let Some(event) = pull.next_event().map_err(io_error("watching connections"))? {
+    /// The same at the PULL.
+    fn watch_pull(&mut self) -> Result<(), EngineError> {
+        while let Some(event) = self.pull.next_event().map_err(io_error("watching connections"))? {
+            self.door.note(event);
+            if let Some(known) = &mut self.keyholders {
                 known.note(event, Side::Pull);
             }
         }
-        if known.changed() {
-            self.watch()?;
-            if let Some(known) = &mut self.keyholders {
-                known.end_changed();
-            }
+        self.door.close();
+        Ok(())
+    }
+
+    /// Follows the connections, and ends those of a key that is gone or may do something else.
+    fn look_after_connections(&mut self) -> Result<(), EngineError> {
+        self.watch_pull()?;
+        self.watch()?;
+        if let Some(known) = &mut self.keyholders
+            && known.changed()
+        {
+            known.end_changed();
         }
         Ok(())
     }
@@ -308,7 +313,7 @@ impl Hub for ZmqHub {
     }
 
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
-        self.look_after_keys()?;
+        self.look_after_connections()?;
         if let Some(manual) = &mut self.manual {
             manual.sure = false;
             if let Some(subscription) = manual.unsure.pop_front() {
@@ -332,7 +337,13 @@ impl Hub for ZmqHub {
             }
             // First what ended before: the descriptor of a connection that is gone may be this one's now.
             self.watch()?;
-            let sure = self.is_sure(&message);
+            let too_many =
+                self.peers.subscriptions(&message) >= self.bounds.subscriptions && message.first() == Some(&1);
+            let sure = !too_many && self.is_sure(&message);
+            if too_many && self.peers.oversubscribes(&message) {
+                self.oversubscribed += 1;
+                tracing::warn!(limit = self.bounds.subscriptions, "a connection with too many subscriptions is ended");
+            }
             if !sure {
                 shut(&message);
             }
@@ -373,11 +384,14 @@ impl Hub for ZmqHub {
         let deadline = Instant::now().checked_add(limit);
         loop {
             let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events()];
-            let ([frame, subscription, event], woken) =
+            let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
+            let ([frame, subscription, event, at_pull], woken) =
                 sys::poll(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
             if event {
                 self.watch()?;
+            }
+            if at_pull {
+                self.watch_pull()?;
             }
             if woken {
                 self.wake.clear();
@@ -392,6 +406,20 @@ impl Hub for ZmqHub {
         // An error here means that nothing is told; the inode still protects the wrong one.
         let _ = self.watch();
         self.peers.disconnect(peer);
+    }
+
+    fn stuck(&mut self, first: bool) -> Vec<Peer> {
+        // Those that ended while nothing could be sent.
+        let _ = self.watch();
+        self.peers.stuck(first)
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            connections: self.door.connections() as u64,
+            turned_away: self.door.turned_away(),
+            oversubscribed: self.oversubscribed,
+        }
     }
 
     fn waker(&self) -> Waker {
