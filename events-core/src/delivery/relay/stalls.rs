@@ -3,10 +3,14 @@
 use super::{Relay, sent};
 use crate::control::{self, Topic};
 use crate::delivery::Now;
-use crate::engine::{EngineError, Hub};
+use crate::engine::{EngineError, Hub, Peer};
 
-/// How often the queues are looked at within the stall limit.
+/// How often the queues are looked at within the limit.
 const LOOKS: Now = 8;
+/// The patience with those that are no clients of ours is halved so often at the most,
+const HALVED: u32 = 6;
+/// and doubled again after this long without such a case, in microseconds.
+const FORGIVEN: Now = 5_000_000;
 
 /// How long nothing could be handed out.
 #[derive(Debug, Default)]
@@ -15,6 +19,9 @@ pub(super) struct Stalls {
     began: Now,
     /// When the queues were last looked at.
     looked: Now,
+    /// How many that are no clients of ours were disconnected of late, and when the last was. Who comes back at once to
+    /// take nothing again must not hold the others up for the whole limit each time.
+    late: (u32, Now),
 }
 
 impl Relay {
@@ -26,12 +33,16 @@ impl Relay {
         if first {
             self.stalls.began = now;
         }
-        let over = now.saturating_sub(since) >= self.limits.stall;
-        if !first && !over && now.saturating_sub(self.stalls.looked) < self.limits.stall / LOOKS {
+        let waited = now.saturating_sub(self.stalls.began);
+        let (over, short) = (now.saturating_sub(since) >= self.limits.stall, self.patience_with_others(now));
+        if !first && !over && now.saturating_sub(self.stalls.looked) < short / LOOKS {
             return Ok(());
         }
         self.stalls.looked = now;
         let stuck = hub.stuck(first);
+        if waited >= short {
+            self.disconnect_others(hub, &stuck, now);
+        }
         if !over {
             return Ok(());
         }
@@ -53,14 +64,25 @@ impl Relay {
                 hub.disconnect(peer);
             }
         }
-        // A client that lives and is slow was looked at above.
-        for peer in stuck {
+        Ok(())
+    }
+
+    /// How long one that is no client of ours may take nothing.
+    fn patience_with_others(&mut self, now: Now) -> Now {
+        let (count, last) = self.stalls.late;
+        let forgiven = u32::try_from(now.saturating_sub(last) / FORGIVEN).unwrap_or(u32::MAX);
+        self.limits.stall >> count.saturating_sub(forgiven).min(HALVED)
+    }
+
+    /// A client that lives and is slow is asked by itself; these are all others.
+    fn disconnect_others(&mut self, hub: &mut dyn Hub, stuck: &[Peer], now: Now) {
+        for &peer in stuck {
             if !self.clients.values().any(|client| client.peer == Some(peer)) {
                 tracing::warn!("a subscriber that is no client of ours takes nothing and is disconnected");
                 self.figures.stalled += 1;
+                self.stalls.late = (self.stalls.late.0.saturating_add(1).min(HALVED + 1), now);
                 hub.disconnect(peer);
             }
         }
-        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! How many connections a server takes on.
 //!
-//! Without descriptors libzmq ends the whole process when somebody connects over ipc. So the last fifth of them is
-//! for the program itself: a connection beyond it, or beyond the server's own limit, is ended at once.
+//! Without descriptors libzmq ends the whole process when somebody connects over ipc. So the last fifth of them, and
+//! at least 512 or half of them all, is spared: a connection beyond, or beyond the server's own limit, is ended at once.
+//! libzmq accepts by itself, some 30 in a millisecond; what is spared is there for those before we see them.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, RawFd};
@@ -20,22 +21,19 @@ pub(super) struct Door {
     /// Descriptors from here on are not for connections. The system gives the lowest that is free, so one from here on
     /// means that all below are taken.
     first_spared: RawFd,
-    /// With the number of the socket itself, and whether it has to go.
-    standing: HashMap<RawFd, Standing>,
+    /// By descriptor, with the number of the socket itself.
+    standing: HashMap<RawFd, Option<u64>>,
     /// Those that have to go.
     over: Vec<RawFd>,
     turned_away: u64,
     logged: Option<Instant>,
 }
 
-struct Standing {
-    inode: Option<u64>,
-}
-
 impl Door {
     pub(super) fn new(most: usize) -> Door {
         let descriptors = sys::descriptor_limit().unwrap_or(1024);
-        let first_spared = RawFd::try_from(descriptors / 5 * 4).unwrap_or(RawFd::MAX);
+        let spared = (descriptors / 5).max(512).min(descriptors / 2);
+        let first_spared = RawFd::try_from(descriptors - spared).unwrap_or(RawFd::MAX);
         Door { most, first_spared, standing: HashMap::new(), over: Vec::new(), turned_away: 0, logged: None }
     }
 
@@ -43,7 +41,7 @@ impl Door {
         match event {
             Event::Accepted(fd) => {
                 let over = self.standing.len() >= self.most || fd >= self.first_spared;
-                self.standing.insert(fd, Standing { inode: open(fd).map(|(_, inode)| inode) });
+                self.standing.insert(fd, open(fd).map(|(_, inode)| inode));
                 if over {
                     self.over.push(fd);
                 }
@@ -64,7 +62,7 @@ impl Door {
         }
         for fd in self.over.drain(..) {
             self.turned_away += 1;
-            let noted = self.standing.get(&fd).and_then(|standing| standing.inode);
+            let noted = self.standing.get(&fd).copied().flatten();
             if let Some((socket, inode)) = open(fd)
                 && noted == Some(inode)
             {
