@@ -314,6 +314,8 @@ pub struct Figures {
     pub forged: u64,
     /// Frames and subscriptions that a key may not make, which were dropped.
     pub denied: u64,
+    /// Frames beyond the limits of this server, which were dropped.
+    pub excess: u64,
     /// Connections there are now, for events in and for events out.
     pub connections: u64,
     /// Connections that were ended because there were too many.

@@ -24,6 +24,23 @@ use crate::engine::Bounds;
 /// Microseconds on a clock that never goes back; only differences mean something.
 pub type Now = u64;
 
+/// What may stand inside a frame. A server that looks reads every record; whoever receives one is safe without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Records of a frame.
+    pub records: usize,
+    /// Lists and maps inside one another, at most 64.
+    pub depth: usize,
+    /// Bytes of a text or of bytes, and items of a list or map.
+    pub length: usize,
+}
+
+impl Default for Contents {
+    fn default() -> Contents {
+        Contents { records: usize::MAX, depth: crate::reader::MAX_DEPTH, length: usize::MAX }
+    }
+}
+
 /// How much is kept, and for how long. Bytes, frames and microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -56,6 +73,8 @@ pub struct Limits {
     pub patience: Now,
     /// Names of events that a server hands on have at most so many bytes.
     pub name: usize,
+    /// What may stand inside the frames that a server hands on; `None`: it does not look.
+    pub contents: Option<Contents>,
     /// What a server's connections may do.
     pub bounds: Bounds,
 }
@@ -77,6 +96,7 @@ impl Default for Limits {
             known: 65_536,
             patience: 60_000_000,
             name: crate::frame::MAX_NAME,
+            contents: None,
             bounds: Bounds::default(),
         }
     }

@@ -14,7 +14,7 @@ use crate::{engine, lock, random_id};
 
 mod ensure;
 
-pub use ensure::{Role, ServerGuard, ensure_server, ensure_server_on};
+pub use ensure::{Role, ServerGuard, ensure_server, ensure_server_on, ensure_server_with};
 
 /// How long a publication waits for room before control messages get their turn.
 const SLICE: Duration = Duration::from_millis(5);

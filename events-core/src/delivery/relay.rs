@@ -6,6 +6,7 @@
 //!  subscriptions ─▶ answers ─▶ replays ─▶ frames (collect, judge, ring, publish) ─▶ acks
 //! ```
 
+mod contents;
 mod permits;
 mod stalls;
 
@@ -409,16 +410,15 @@ impl Relay {
 
     fn collected(&mut self, message: Frame, sender: Option<Owner>, now: Now) {
         if message.len() > self.limits.largest_frame + frame::HEADER + frame::MAX_NAME + 1 {
-            self.figures.malformed += 1;
+            self.figures.excess += 1;
             return;
         }
         match frame::parse(&message) {
-            Ok(Content::Event(View { name, .. }) | Content::Foreign { name }) if name.len() > self.limits.name => {
-                self.figures.malformed += 1;
-            }
             Ok(Content::Event(view)) if !self.owners.may_use(view.header.publisher, sender) => self.figures.forged += 1,
+            Ok(Content::Foreign { name }) if name.len() > self.limits.name => self.figures.excess += 1,
             Ok(Content::Event(view)) if self.withholds(view.name, Some(&view), now) => {}
             Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
+            Ok(Content::Event(view)) if self.exceeds(&view, now) => {}
             Ok(Content::Event(view)) => {
                 if self.admits(&view, &message, now) {
                     self.pending = Some(message);

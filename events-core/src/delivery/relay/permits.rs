@@ -9,9 +9,8 @@ use rustc_hash::FxHashMap;
 use super::{Answer, Relay};
 use crate::control::{self, About, Denied, Resume, Topic};
 use crate::delivery::Now;
-use crate::delivery::intake::{Intake, Verdict};
 use crate::engine::{Hub, Peer, Subscription};
-use crate::frame::{View, flags};
+use crate::frame::View;
 use crate::permission::Permission;
 
 /// Who tries the same again is told again after this long, in microseconds.
@@ -81,8 +80,7 @@ impl Permits {
 }
 
 impl Relay {
-    /// Whether the sender of this message may not emit `name`. A frame that is withheld counts as taken, or its
-    /// publisher would send it for ever; the sequence tells those who listen what they did not get.
+    /// Whether the sender of this message may not emit `name`.
     pub(super) fn withholds(&mut self, name: &str, view: Option<&View<'_>>, now: Now) -> bool {
         let Some(permission) = &self.permits.sender else { return false };
         if permission.emit.contain(name) {
@@ -90,16 +88,8 @@ impl Relay {
         }
         self.figures.denied += 1;
         let Some(view) = view else { return true };
-        let header = &view.header;
-        if header.position != 0 && !header.has(flags::TOLD_AGAIN) && self.intake.judge(header, now) == Verdict::Take {
-            if Intake::is_resumed(header) && self.grace.is_none() {
-                self.grace = Some(now + self.limits.grace);
-            }
-            self.intake.take(header, 0, now);
-            let next = header.sequence.saturating_add(view.count());
-            self.intake.withheld(header.publisher, view.name, header.sequence, next);
-        }
-        self.deny(header.publisher, Denied { emitted: true, event: name.to_owned() }, now);
+        self.withhold(view, now);
+        self.deny(view.header.publisher, Denied { emitted: true, event: name.to_owned() }, now);
         true
     }
 
