@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events_core::addresses::default_addresses;
-use events_core::engine::Addresses;
+use events_core::delivery::Limits;
+use events_core::engine::{Addresses, Bounds};
+use events_core::permission::Names;
 use events_core::security::AddressRange;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +95,30 @@ pub(crate) struct ServerArguments {
     /// Over tcp, let in clients from here too, as in 192.168.1.7 or 192.168.0.0/16 [default: this machine only]
     #[arg(long, value_name = "ADDRESS[/BITS]")]
     pub(crate) allow_from: Vec<AddressRange>,
+    /// How many connections there may be; a client has two
+    #[arg(long, value_name = "N", default_value_t = Bounds::default().connections)]
+    pub(crate) max_connections: usize,
+    /// How many subscriptions a connection may have
+    #[arg(long, value_name = "N", default_value_t = Bounds::default().subscriptions)]
+    pub(crate) max_subscriptions: usize,
+    /// How many bytes a message may have
+    #[arg(long, value_name = "BYTES", default_value_t = Bounds::default().message)]
+    pub(crate) max_message: usize,
+    /// How many records a frame may have; makes the server look into each frame
+    #[arg(long, value_name = "N")]
+    pub(crate) max_records: Option<usize>,
+    /// How many lists and maps may stand inside one another, at most 64; makes the server look into each frame
+    #[arg(long, value_name = "N")]
+    pub(crate) max_depth: Option<usize>,
+    /// How long a text, list or map may be; makes the server look into each frame
+    #[arg(long, value_name = "N")]
+    pub(crate) max_length: Option<usize>,
+    /// How many bytes the name of an event may have, at most 255
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().name)]
+    pub(crate) max_name: usize,
+    /// How long a connection may take to prove who it is
+    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) handshake_limit: Duration,
     /// If another server is there, wait and take over when it ends
     #[arg(long)]
     pub(crate) standby: bool,
@@ -175,6 +201,13 @@ pub(crate) enum KeysCommand {
         /// What to call it [default: the name of the file]
         #[arg(long)]
         name: Option<String>,
+        /// What it may emit: an event, or the beginning of names as in 'MAIL_*'; '' for nothing, '*' for everything
+        /// [default: as it is filed, everything for a new key]
+        #[arg(long, value_name = "PATTERN")]
+        emit: Vec<Names>,
+        /// What it may register for, in the same way
+        #[arg(long, value_name = "PATTERN")]
+        register: Vec<Names>,
     },
     /// Take a key away: its connections end
     Revoke {

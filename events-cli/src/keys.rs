@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use events_core::security::{Keys, PublicKey};
+use events_core::permission::{Names, Permission};
+use events_core::security::{Allowed, Keys};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -34,11 +35,12 @@ pub(crate) fn run(arguments: &KeysArguments) -> Result {
             }
         }
         KeysCommand::List => list(&keys.allowed()?),
-        KeysCommand::Allow { file, name } => {
-            let (name, key) = keys.allow(file, name.as_deref())?;
+        KeysCommand::Allow { file, name, emit, register } => {
+            let allowed = keys.allow_only(file, name.as_deref(), together(emit), together(register))?;
+            let (name, key) = (&allowed.name, &allowed.key);
             Said {
-                text: format!("{name} may connect now, with the key {key}\n"),
-                json: json!({ "name": name, "key": key.as_str() }),
+                text: format!("{name} may connect now, with the key {key}\n{}", limits(&allowed.permission, "  ")),
+                json: as_json(&allowed),
             }
         }
         KeysCommand::Revoke { name } => {
@@ -59,15 +61,45 @@ pub(crate) fn run(arguments: &KeysArguments) -> Result {
     Ok(())
 }
 
-fn list(allowed: &[(String, PublicKey)]) -> Said {
-    let width = allowed.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let rows = allowed.iter().map(|(name, key)| format!("{name:width$}  {key}\n"));
+/// The patterns of several arguments; none were given if there are none.
+fn together(given: &[Names]) -> Option<Names> {
+    given.iter().cloned().reduce(|one, other| one.or(&other))
+}
+
+/// What a key may do, if that is not everything: one line each.
+fn limits(permission: &Permission, indent: &str) -> String {
+    let line = |what: &str, names: &Names| match names {
+        Names::All => String::new(),
+        Names::Only(some) if some.is_empty() => format!("{indent}may {what} nothing\n"),
+        Names::Only(_) => format!("{indent}may {what} only {names}\n"),
+    };
+    line("emit", &permission.emit) + &line("register for", &permission.register)
+}
+
+fn as_json(allowed: &Allowed) -> Value {
+    let Allowed { name, key, permission } = allowed;
+    let mut json = json!({ "name": name, "key": key.as_str() });
+    for (what, names) in [("emit", &permission.emit), ("register", &permission.register)] {
+        if let Names::Only(patterns) = names {
+            json[what] = patterns.iter().map(ToString::to_string).collect();
+        }
+    }
+    json
+}
+
+fn list(allowed: &[Allowed]) -> Said {
+    let width = allowed.iter().map(|key| key.name.len()).max().unwrap_or_default();
+    let row = |allowed: &Allowed| {
+        let (name, indent) = (&allowed.name, " ".repeat(width + 2));
+        format!("{name:width$}  {}\n{}", allowed.key, limits(&allowed.permission, &indent))
+    };
+    let rows = allowed.iter().map(row);
     let text = if allowed.is_empty() {
         "nobody may connect; let somebody in by `events keys allow FILE`\n".to_owned()
     } else {
         rows.collect()
     };
-    let json = allowed.iter().map(|(name, key)| json!({ "name": name, "key": key.as_str() })).collect();
+    let json = allowed.iter().map(as_json).collect();
     Said { text, json }
 }
 
@@ -75,15 +107,18 @@ fn list(allowed: &[(String, PublicKey)]) -> Said {
 fn show(keys: &Keys) -> Result<Said> {
     let (server, client) = (keys.server()?, keys.client()?);
     let (server, client) = (server.public(), client.public());
-    let (folder, count) = (keys.folder()?.display(), keys.allowed()?.len());
+    let (folder, allowed) = (keys.folder()?.display(), keys.allowed()?);
+    let count = allowed.len();
+    let limited = allowed.iter().filter(|key| !key.permission.is_everything()).count();
     Ok(Said {
         text: format!(
             "folder   {folder}\nserver   {server}\n         what clients on other machines need of it is in server.key\n\
              client   {client}\n         what servers on other machines need of it is in client.key\n\
-             allowed  {count}, see `events keys list`\n"
+             allowed  {count}, {limited} of them for some events only, see `events keys list`\n"
         ),
         json: json!({
             "folder": folder.to_string(), "server": server.as_str(), "client": client.as_str(), "allowed": count,
+            "limited": limited,
         }),
     })
 }

@@ -5,11 +5,12 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
+use events_core::delivery::{Contents, Limits};
 use events_core::engine::zmq::{Tcp, ZmqEngine};
-use events_core::engine::{self, Addresses, Engine, EngineError};
+use events_core::engine::{self, Addresses, Bounds, Engine, EngineError};
 use events_core::error::Error;
 use events_core::security::{Access, Keys};
-use events_core::server::{Role, Server, ServerGuard, ensure_server_on};
+use events_core::server::{Role, Server, ServerGuard, ensure_server_with};
 use serde_json::json;
 
 use crate::args::ServerArguments;
@@ -27,9 +28,9 @@ pub(crate) fn run(arguments: &ServerArguments) -> Result {
     let at = arguments.place.addresses();
     let engine = engine(arguments, &at)?;
     if arguments.standby {
-        return stand_by(&engine, &at, &ended);
+        return stand_by(&engine, &at, limits(arguments), &ended);
     }
-    let server = start(&engine, &at)?;
+    let server = start(&engine, &at, limits(arguments))?;
     say_ready(server.addresses())?;
     // The sender lives in the signal thread, which never ends before it has sent.
     let _ = ended.recv();
@@ -50,8 +51,26 @@ fn engine(arguments: &ServerArguments, at: &Addresses) -> Result<Arc<dyn Engine>
     Ok(Arc::new(ZmqEngine::new(Tcp::Curve(access))?))
 }
 
-fn start(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<Server> {
-    match Server::start_on(engine, at) {
+/// The server's limits.
+fn limits(arguments: &ServerArguments) -> Limits {
+    let ServerArguments { max_records, max_depth, max_length, .. } = arguments;
+    let all = Contents::default();
+    let contents = Contents {
+        records: max_records.unwrap_or(all.records),
+        depth: max_depth.unwrap_or(all.depth),
+        length: max_length.unwrap_or(all.length),
+    };
+    let bounds = Bounds {
+        connections: arguments.max_connections,
+        subscriptions: arguments.max_subscriptions,
+        message: arguments.max_message,
+        handshake: arguments.handshake_limit,
+    };
+    Limits { name: arguments.max_name, contents: (contents != all).then_some(contents), bounds, ..Limits::default() }
+}
+
+fn start(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<Server> {
+    match Server::start_with(engine, at, limits) {
         Err(error @ Error::Engine(EngineError::Served { .. })) => {
             Err(anyhow::anyhow!("{error}; use --standby to take over when it ends, or give other addresses").into())
         }
@@ -59,8 +78,8 @@ fn start(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<Server> {
     }
 }
 
-fn stand_by(engine: &Arc<dyn Engine>, at: &Addresses, ended: &mpsc::Receiver<()>) -> Result {
-    let guard = ensure_server_on(engine, at).context("the server cannot start")?;
+fn stand_by(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits, ended: &mpsc::Receiver<()>) -> Result {
+    let guard = ensure_server_with(engine, at, limits).context("the server cannot start")?;
     if guard.role() == Role::StandingBy {
         eprintln!("events: another server is serving; standing by");
     }

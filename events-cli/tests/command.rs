@@ -300,6 +300,16 @@ fn keys_come_and_go() {
     assert_eq!(json(&["allow", public])["name"], "laptop");
     assert_eq!(json(&["list"]).as_array().map(Vec::len), Some(3), "each name is shown");
 
+    // For some events only; what is not said again stays.
+    let limited = json(&["allow", public, "--emit", "MAIL_*", "--emit", "CLIENT_UID", "--register", ""]);
+    assert_eq!((&limited["emit"], &limited["register"]), (&json!(["MAIL_*", "CLIENT_UID"]), &json!([])));
+    let wider = json(&["allow", public, "--register", "*"]);
+    assert_eq!((&wider["emit"], &wider["register"]), (&limited["emit"], &Value::Null));
+    assert_eq!(json(&["show"])["limited"], json!(1));
+    let (_, listed, _) = place.run(&["keys", "list"]);
+    assert!(listed.contains("may emit only MAIL_*, CLIENT_UID"), "{listed}");
+    assert_eq!(place.run(&["keys", "allow", public, "--emit", "MA*L"]).0, Some(2));
+
     json(&["revoke", "travel"]);
     json(&["revoke", "laptop"]);
     assert_eq!(json(&["list"]), own);

@@ -330,6 +330,14 @@ impl Hub for FaultyHub {
         Ok(subscription)
     }
 
+    fn stuck(&mut self, first: bool) -> Vec<Peer> {
+        self.inner.stuck(first)
+    }
+
+    fn grant(&mut self, subscription: &Subscription) -> Result<(), EngineError> {
+        self.inner.grant(subscription)
+    }
+
     fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
         self.lives().map_err(PublishError::Engine)?;
         if self.end.happens(FULL) {

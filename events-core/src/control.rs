@@ -50,6 +50,11 @@ pub enum Topic {
         /// Whose.
         client: u64,
     },
+    /// Something that a client tried and its key may not do. Who listens to `rx` hears it.
+    Denied {
+        /// Who tried.
+        client: u64,
+    },
     /// The text of a shape.
     Shape {
         /// The fingerprint of that text.
@@ -97,6 +102,7 @@ impl Topic {
                 Topic::Ack { publisher } => format!("ack/{publisher:016x}"),
                 Topic::Resume { client, number } => format!("resume/{client:016x}/{number:016x}"),
                 Topic::Rx { client } => format!("rx/{client:016x}"),
+                Topic::Denied { client } => format!("rx/{client:016x}/denied"),
                 Topic::Shape { fingerprint } => format!("shape/{fingerprint:016x}"),
                 Topic::Stats => "stats".to_owned(),
                 Topic::Bye => "bye".to_owned(),
@@ -126,7 +132,10 @@ impl Topic {
             },
             "ack" => Topic::Ack { publisher: id(ids.next()?)? },
             "resume" => Topic::Resume { client: id(ids.next()?)?, number: id(ids.next()?)? },
-            "rx" => Topic::Rx { client: id(ids.next()?)? },
+            "rx" => match (id(ids.next()?)?, ids.next()) {
+                (client, None) => Topic::Rx { client },
+                (client, Some(_)) => Topic::Denied { client },
+            },
             "shape" => Topic::Shape { fingerprint: id(ids.next()?)? },
             "stats" => Topic::Stats,
             "bye" => Topic::Bye,
@@ -183,7 +192,7 @@ macro_rules! bodies {
     ($($name:ident),*) => { $(impl Body for $name {})* };
 }
 
-bodies!(Empty, Leaving, Synced, Acked, Resume, Replay, Announced, Figures);
+bodies!(Empty, Leaving, Synced, Acked, Resume, Replay, Denied, Announced, Figures);
 
 /// Nothing to say: an empty array.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,6 +257,15 @@ pub struct Replay {
     pub sequences: Vec<Reached>,
 }
 
+/// The body of [`Topic::Denied`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Denied {
+    /// It was emitted; otherwise it was registered for.
+    pub emitted: bool,
+    /// Which event; `*` for a subscription that is not to one event.
+    pub event: String,
+}
+
 /// Where the sequence of one event of one publisher stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {
@@ -307,6 +325,16 @@ pub struct Figures {
     pub clients: u64,
     /// Frames, control messages and subscriptions under an id of somebody else, which were dropped.
     pub forged: u64,
+    /// Frames and subscriptions that a key may not make, which were dropped.
+    pub denied: u64,
+    /// Frames beyond the limits of this server, which were dropped.
+    pub excess: u64,
+    /// Connections there are now, for events in and for events out.
+    pub connections: u64,
+    /// Connections that were ended because there were too many.
+    pub turned_away: u64,
+    /// Connections that were ended because they subscribed to too much.
+    pub oversubscribed: u64,
 }
 
 #[cfg(test)]
@@ -328,6 +356,7 @@ mod tests {
             Topic::Ack { publisher: 3 },
             Topic::Resume { client, number },
             Topic::Rx { client },
+            Topic::Denied { client },
             Topic::Shape { fingerprint: 9 },
             Topic::Stats,
             Topic::Bye,

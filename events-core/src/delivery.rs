@@ -20,8 +20,27 @@ pub mod ring;
 pub mod subscriber;
 pub mod window;
 
+use crate::engine::Bounds;
+
 /// Microseconds on a clock that never goes back; only differences mean something.
 pub type Now = u64;
+
+/// What may stand inside a frame. A server that looks reads every record; whoever receives one is safe without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Records of a frame.
+    pub records: usize,
+    /// Lists and maps inside one another, at most 64.
+    pub depth: usize,
+    /// Bytes of a text or of bytes, and items of a list or map.
+    pub length: usize,
+}
+
+impl Default for Contents {
+    fn default() -> Contents {
+        Contents { records: usize::MAX, depth: crate::reader::MAX_DEPTH, length: usize::MAX }
+    }
+}
 
 /// How much is kept, and for how long. Bytes, frames and microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +70,14 @@ pub struct Limits {
     pub grace: Now,
     /// Publishers, shapes and retained events known at once.
     pub known: usize,
+    /// A subscriber that takes nothing is disconnected after this long even if it says that it lives.
+    pub patience: Now,
+    /// Names of events that a server hands on have at most so many bytes.
+    pub name: usize,
+    /// What may stand inside the frames that a server hands on; `None`: it does not look.
+    pub contents: Option<Contents>,
+    /// What a server's connections may do.
+    pub bounds: Bounds,
 }
 
 impl Default for Limits {
@@ -68,6 +95,10 @@ impl Default for Limits {
             retry: 500_000,
             grace: 1_000_000,
             known: 65_536,
+            patience: 60_000_000,
+            name: crate::frame::MAX_NAME,
+            contents: None,
+            bounds: Bounds::default(),
         }
     }
 }

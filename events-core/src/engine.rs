@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::Error;
+use crate::permission::Permission;
 
 pub mod memory;
 #[cfg(feature = "zmq")]
@@ -85,6 +86,44 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`EngineError::InUse`] if somebody else serves there, other kinds if the address cannot be used.
     fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError>;
+
+    /// The same with bounds for those who connect. An engine without connections has nothing to bound.
+    ///
+    /// # Errors
+    /// As [`bind`](Engine::bind).
+    fn bind_within(&self, at: &Addresses, welcome: &[u8], _: &Bounds) -> Result<Box<dyn Hub>, EngineError> {
+        self.bind(at, welcome)
+    }
+}
+
+/// What those who connect to a server may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections at once; a client has two. Never more than four fifths of the descriptors that there are.
+    pub connections: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions: usize,
+    /// Bytes of one message. A larger one ends the connection.
+    pub message: usize,
+    /// Time until a connection has proved who it is.
+    pub handshake: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { connections: 4096, subscriptions: 10_000, message: 16 << 20, handshake: Duration::from_secs(1) }
+    }
+}
+
+/// What a hub counts of its connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// How many there are.
+    pub connections: u64,
+    /// How many were ended because there were too many.
+    pub turned_away: u64,
+    /// How many were ended because they subscribed to too much.
+    pub oversubscribed: u64,
 }
 
 /// The client's way to the server.
@@ -191,6 +230,21 @@ pub trait Hub: Send {
         None
     }
 
+    /// What an owner may do, if that is not everything.
+    fn permission(&self, _: Owner) -> Option<Arc<Permission>> {
+        None
+    }
+
+    /// Lets the subscription count that [`subscription`](Hub::subscription) gave last; what is not granted before
+    /// the next call never counts. Where there are no [owners](Subscription::owner), subscriptions count by themselves
+    /// and this does nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub is closed for good.
+    fn grant(&mut self, _: &Subscription) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// The next change of subscriptions, if there is one. Subscriptions of one connection come in
     /// the order in which they were made; each is told, made or taken back, whoever else has the same. A
     /// connection that ends takes all of its own back.
@@ -223,6 +277,17 @@ pub trait Hub: Send {
     /// Ends the connection over which a [`Subscription`] came. The client finds out and connects
     /// again; what is queued for it is dropped. Does nothing if that connection is gone.
     fn disconnect(&mut self, peer: Peer);
+
+    /// Looks at the queue of each connection that subscribed to something. Names those whose queue was full and from
+    /// which nothing was taken at each look since the first of the series, which `first` begins.
+    fn stuck(&mut self, _first: bool) -> Vec<Peer> {
+        Vec::new()
+    }
+
+    /// What is counted of connections, where there are any.
+    fn load(&self) -> Load {
+        Load::default()
+    }
 
     /// Makes a [`wait`](Hub::wait), or the next one, return at once.
     fn waker(&self) -> Waker;

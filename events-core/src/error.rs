@@ -92,6 +92,24 @@ pub enum Error {
     /// No connection to the server comes about, and not because nobody is there.
     #[error("no connection to the server comes about")]
     NoConnection(#[source] Trouble),
+    /// The server dropped an event that this client's key may not emit.
+    #[error(
+        "the server dropped `{event}`: this client's key may not emit it; whoever runs the server can allow it by \
+         `events keys allow FILE --emit …`"
+    )]
+    MayNotEmit {
+        /// The event.
+        event: String,
+    },
+    /// The server does not hand on an event that this client's key may not register for.
+    #[error(
+        "the server does not hand `{event}` on to this client: its key may not register for it; whoever runs the server \
+         can allow it by `events keys allow FILE --register …`"
+    )]
+    MayNotRegister {
+        /// The event; `*` if it was for all events.
+        event: String,
+    },
     /// The address has a scheme that no engine serves.
     #[error("`{address}` is no address of an engine of this build; allowed are {allowed}")]
     Scheme {

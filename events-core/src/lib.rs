@@ -15,6 +15,7 @@ pub mod event;
 pub mod exit;
 pub mod field;
 pub mod frame;
+pub mod permission;
 pub mod reader;
 pub mod received;
 pub mod registration;

@@ -366,7 +366,7 @@ impl<'a> Reader<'a> {
 
     /// Steps over a scalar, or over the header of a list or map, and says how many values follow
     /// inside it.
-    fn skip_one(&mut self) -> Result<usize, TakeError> {
+    pub(crate) fn skip_one(&mut self) -> Result<usize, TakeError> {
         const ANY: &str = "a value";
         let marker = self.marker(ANY)?;
         let (length, inside) = match marker {

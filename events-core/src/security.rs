@@ -6,7 +6,7 @@
 //!   server.key                 what its clients have to know of it
 //!   client.key_secret  0600    what a client of this user proves itself with
 //!   client.key                 what a server has to know of it
-//!   clients/NAME.key           who may connect to a server of this user; `own.key` is this user
+//!   clients/NAME.key           who may connect to a server of this user, and what it may do; `own.key` is this user
 //!   servers/HOST-PORT.key      servers of others, by address; also `servers/HOST.key`
 //! ```
 //!
@@ -25,7 +25,7 @@ pub(crate) use access::Admitted;
 pub use access::{Access, AddressRange};
 pub(crate) use certificate::z85;
 pub use certificate::{KeyPair, PublicKey};
-pub use keys::Keys;
+pub use keys::{Allowed, Keys};
 
 /// Why keys cannot be used. Nothing ever goes on without them.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,14 @@ pub enum SecurityError {
         port: u16,
         /// Where its key would be looked for.
         expected: PathBuf,
+    },
+    /// A file says something about what its key may do that cannot be understood, so that it may do nothing.
+    #[error("`{}` does not say what its key may do: `emit` or `register` is wrong", path.display())]
+    Permission {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: crate::permission::NotAPattern,
     },
     /// A key cannot be called so.
     #[error(

@@ -14,7 +14,7 @@ use crate::{engine, lock, random_id};
 
 mod ensure;
 
-pub use ensure::{Role, ServerGuard, ensure_server, ensure_server_on};
+pub use ensure::{Role, ServerGuard, ensure_server, ensure_server_on, ensure_server_with};
 
 /// How long a publication waits for room before control messages get their turn.
 const SLICE: Duration = Duration::from_millis(5);
@@ -66,7 +66,7 @@ impl Server {
     /// As [`start`](Server::start).
     pub fn start_with(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<Server, Error> {
         let relay = Relay::new(random_id(), limits);
-        let hub = engine.bind(at, &relay.welcome())?;
+        let hub = engine.bind_within(at, &relay.welcome(), &limits.bounds)?;
         let (addresses, waker) = (hub.addresses(), hub.waker());
         let shared = Arc::new(Shared {
             leave: AtomicBool::new(false),

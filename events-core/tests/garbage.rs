@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use events_core::control::{About, HELLO, Topic};
-use events_core::delivery::Limits;
+use events_core::delivery::{Contents, Limits};
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use events_core::engine::{Addresses, Arrival, ClientEnds, Engine, Frame};
 use events_core::frame::{self, Content, Header, flags};
@@ -107,6 +107,64 @@ fn garbage_is_counted_and_good_traffic_loses_nothing() {
     let expected = (malformed, foreign, refused, good);
     while counted() != expected {
         assert!(begin.elapsed() < WATCHDOG, "{:?} of {expected:?}", counted());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_beyond_the_limits_is_dropped_and_holds_nothing_up() {
+    let folder = tempfile::tempdir().expect("a folder for the sockets");
+    let at = |name| format!("ipc://{}/{name}", folder.path().display());
+    let at = Addresses { emit: at("emit"), reg: at("reg") };
+    let engine: Arc<dyn Engine> = Arc::new(ZmqEngine::isolated(Tcp::default()).expect("libzmq starts"));
+    let contents = Some(Contents { records: 2, depth: 3, length: 10 });
+    let limits = Limits { name: 3, contents, largest_frame: 1_000, ..Limits::default() };
+    let server = Server::start_with(&engine, &at, limits).expect("free");
+    let (mut up, mut down): ClientEnds = engine.connect(&at).expect("usable");
+    let begin = Instant::now();
+    down.subscribe(HELLO).expect("open");
+    let barrier = Topic::Sync { client: 1, number: 1, about: About::Nothing }.bytes();
+    for topic in [&b"E"[..], &barrier] {
+        down.subscribe(topic).expect("open");
+    }
+    let mut next = |topic: &[u8]| loop {
+        match down.receive(TURN).expect("open") {
+            Some(Arrival::Message { head, .. }) if head.starts_with(topic) => return head,
+            _ => assert!(begin.elapsed() < WATCHDOG, "{:?}", server.figures()),
+        }
+    };
+    next(&barrier);
+    let mut position = 0;
+    let mut send = |name: &str, records: &[u8]| {
+        position += 1;
+        let flags = if position == 1 { flags::OLDEST } else { 0 };
+        let mut bytes = Vec::new();
+        let header = Header { flags, publisher: 7, position, sequence: 0, fingerprint: 0, sent_at: 0 };
+        frame::begin(&mut bytes, name, &header);
+        bytes.extend_from_slice(records);
+        up.send(&Frame::new(bytes)).expect("open");
+    };
+    let long = [&[0x91, 0xD9, 11][..], &[b'a'; 11]].concat();
+    for (name, records) in [
+        ("E", &[0x90, 0x90, 0x90][..]),
+        ("E", &[0x91, 0x91, 0x91, 0x91, 0x01]),
+        ("E", &[0x9B, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("E", &long),
+        ("EEEE", &[0x90]),
+    ] {
+        send(name, records);
+    }
+    send("E", &[0x91, 0x07]);
+    assert_eq!(next(b"E").last(), Some(&7), "what is within the limits comes first");
+    while server.figures().excess < 5 {
+        assert!(begin.elapsed() < WATCHDOG, "{:?}", server.figures());
+        std::thread::yield_now();
+    }
+    assert_eq!((server.figures().excess, server.figures().early), (5, 0));
+    // The frame as a whole: not even looked at.
+    up.send(&Frame::new(vec![b'E'; 2_000])).expect("open");
+    while server.figures().excess < 6 {
+        assert!(begin.elapsed() < WATCHDOG, "{:?}", server.figures());
         std::thread::yield_now();
     }
 }

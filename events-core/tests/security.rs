@@ -193,6 +193,8 @@ fn the_connections_of_a_key_end_when_it_is_taken_away() {
     client.files_server_of(&server, &at);
     let (_up, mut own) = connect(&server.engine(), &at);
     is_welcomed(&mut *hub, &mut *own);
+    let asked = drive("its subscription", &mut *hub, &mut *own, |hub, _, _| hub.subscription().expect("open"));
+    hub.grant(&asked).expect("open");
     let (_up, mut down) = connect(&client.engine(), &at);
     is_welcomed(&mut *hub, &mut *down);
     let context = zmq::Context::new();
@@ -347,6 +349,66 @@ fn secrets_that_others_can_read_are_refused() {
     assert!(matches!(user.keys().client(), Err(SecurityError::Io { .. })));
     fs::set_permissions(user.0.path(), Permissions::from_mode(0o777)).expect("ours");
     assert!(matches!(user.keys().server(), Err(SecurityError::Unsafe { .. })));
+}
+
+#[test]
+fn secrets_that_cannot_be_read_are_an_error() {
+    let user = User::new();
+    for secret in ["client.key_secret", "server.key_secret"] {
+        symlink("/nowhere/at/all", user.0.path().join(secret)).expect("ours");
+    }
+    let fails = |error| matches!(error, Some(EngineError::Security(SecurityError::Io { .. })));
+    assert!(fails(user.engine().connect(&somewhere()).err()));
+    assert!(fails(user.engine().bind(&somewhere(), b"hello").err()));
+}
+
+#[test]
+fn nothing_is_in_plain_that_leaves_this_machine() {
+    for host in ["192.0.2.1", "0.0.0.0", "*", "[::]", "example.org"] {
+        let at = Addresses { emit: format!("tcp://{host}:9000"), reg: format!("tcp://{host}:9001") };
+        let refused = |error| matches!(error, Some(EngineError::Address { .. }));
+        assert!(refused(plain().connect(&at).err()), "{host}");
+        assert!(refused(plain().bind(&at, b"hello").err()), "{host}");
+    }
+}
+
+/// What a program sees of it: each cause by its own name.
+#[test]
+fn a_program_is_told_why_it_does_not_get_in() {
+    use events_core::client::{Client, ClientOptions};
+    use events_core::error::Error;
+    use std::sync::{Arc, mpsc};
+
+    let (server, other, unknown, at) = (User::new(), User::new(), User::new(), somewhere());
+    let mut hub = server.engine().bind(&at, b"hello").expect("free");
+    let _ = other.keys().server().expect("made");
+    server.lets_in(&other, "other.key");
+    unknown.files_server_of(&server, &at);
+    // `other` takes its own server's key for this one's.
+    for (engine, why) in
+        [(plain(), Trouble::Mismatch), (unknown.engine(), Trouble::Refused), (other.engine(), Trouble::Dropped)]
+    {
+        let options = ClientOptions::default().engine(Arc::new(engine));
+        let begin = Instant::now();
+        let client = Client::with_options(&at.emit, &at.reg, options).expect("usable");
+        let (tell, told) = mpsc::channel();
+        client.on_problem(move |error| {
+            if let Error::NoConnection(trouble) = error {
+                let _ = tell.send(*trouble);
+            }
+        });
+        let told = loop {
+            hub.wait(TURN).expect("open");
+            assert!(hub.subscription().expect("open").is_none() && hub.collect().expect("open").is_none());
+            match told.try_recv() {
+                Ok(told) => break told,
+                Err(_) => assert!(begin.elapsed() < SOON, "{why:?}: nothing is told"),
+            }
+        };
+        assert_eq!(told, why);
+        println!("{why:?} after {:?}", begin.elapsed());
+        let _ = client.close(Duration::ZERO);
+    }
 }
 
 #[test]

@@ -88,6 +88,7 @@ pub(super) fn roomy() -> Limits {
         retry: 5_000,
         grace: 10_000,
         known: 1_000,
+        ..Limits::default()
     }
 }
 

@@ -202,6 +202,7 @@ impl Reader {
                 Action::Unsubscribe(topic) => self.link.unsubscribe(&topic)?,
                 Action::Send(message) => self.shared.outbox.control(&message),
                 Action::Step(step) => self.step(step),
+                Action::Denied(denied) => self.shared.inbox.push(Item::Denied(denied)),
                 Action::Acked(acked) => self.shared.outbox.acked(acked),
                 Action::Greeted(greeting) => {
                     self.shared.outbox.greeted(greeting);

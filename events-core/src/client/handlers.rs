@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Shared;
 use super::downlink::{Ended, Reader};
 use super::inbox::{Inbox, Item, Taken, Watch};
+use crate::control::Denied;
 use crate::delivery::subscriber::Step;
 use crate::dispatch::{Around, Dispatcher};
 use crate::error::{Connection, Error, Lagged};
@@ -106,6 +107,8 @@ fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>
         }
         Item::Sweep => dispatcher.sweep(),
         Item::Trouble(trouble) => around.problem(Error::NoConnection(trouble)),
+        Item::Denied(Denied { emitted: true, event }) => around.problem(Error::MayNotEmit { event }),
+        Item::Denied(Denied { emitted: false, event }) => around.problem(Error::MayNotRegister { event }),
         Item::Connection(change) => around.connection(change),
         Item::Watch(Watch::Gap(handler)) => around.watchers.gap.push(handler),
         Item::Watch(Watch::Problem(handler)) => around.watchers.problem.push(handler),

@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::downlink::Reader;
+use crate::control::Denied;
 use crate::delivery::subscriber::Step;
 use crate::dispatch::Addition;
 use crate::engine::Trouble;
@@ -41,6 +42,8 @@ pub(crate) enum Item {
     Sweep,
     /// No connection comes about, for this reason.
     Trouble(Trouble),
+    /// The server refuses what this client's key may not do.
+    Denied(Denied),
     /// The connection changed.
     Connection(Connection),
     /// A handler of gaps or changes comes.

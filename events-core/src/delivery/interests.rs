@@ -27,7 +27,6 @@ pub struct Interests {
     nameless: usize,
 }
 
-#[derive(Default)]
 struct Connection {
     number: u128,
     takes_bundles: bool,
@@ -72,7 +71,7 @@ impl Interests {
             self.nameless += usize::from(kind(topic) != Kind::Nothing);
             return;
         };
-        let connection = self.peers.entry(peer).or_insert_with(Connection::new);
+        let connection = self.peers.entry(peer).or_default();
         if !connection.topics.insert(topic.into()) {
             return;
         }
@@ -93,7 +92,7 @@ impl Interests {
     /// A connection takes messages of several frames.
     pub fn takes_bundles(&mut self, peer: Option<Peer>) {
         let Some(peer) = peer else { return };
-        let connection = self.peers.entry(peer).or_insert_with(Connection::new);
+        let connection = self.peers.entry(peer).or_default();
         if !std::mem::replace(&mut connection.takes_bundles, true) {
             for topic in connection.topics.clone() {
                 self.change(&topic, |sum| sum.single -= 1);
@@ -147,8 +146,8 @@ impl Interests {
     }
 }
 
-impl Connection {
-    fn new() -> Connection {
+impl Default for Connection {
+    fn default() -> Connection {
         let number = u128::from(random_id()) << 64 | u128::from(random_id());
         Connection { number, takes_bundles: false, topics: FxHashSet::default() }
     }

@@ -48,9 +48,12 @@ impl Owners {
     /// Whether this subscription may be made. To take one back is always allowed.
     pub fn may_hear(&mut self, subscription: &Subscription, topic: Option<&Topic>) -> bool {
         match topic {
-            Some(Topic::Rx { client: id } | Topic::Sync { client: id, .. } | Topic::Ack { publisher: id }) => {
-                self.may_use(*id, subscription.owner)
-            }
+            Some(
+                Topic::Rx { client: id }
+                | Topic::Denied { client: id }
+                | Topic::Sync { client: id, .. }
+                | Topic::Ack { publisher: id },
+            ) => self.may_use(*id, subscription.owner),
             Some(_) => true,
             None => {
                 let topic = &*subscription.topic;

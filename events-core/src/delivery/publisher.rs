@@ -129,10 +129,10 @@ impl Publisher {
         if !self.is_open_for(kind) {
             self.begin(kind, sent_at)?;
         }
-        let Some(Open { bytes, frame: Some(frame), .. }) = &mut self.open else { return Err(Refused::Full) };
+        let Some(Open { bytes, complete, frame: Some(frame), .. }) = &mut self.open else { return Err(Refused::Full) };
         let before = bytes.len();
         let written = put(bytes);
-        let size = bytes.len();
+        let size = bytes.len() + complete.table();
         match written {
             Ok(()) if size <= self.limits.largest_frame => {
                 frame.records += 1;

@@ -6,11 +6,17 @@
 //!  subscriptions ─▶ answers ─▶ replays ─▶ frames (collect, judge, ring, publish) ─▶ acks
 //! ```
 
+mod contents;
+mod permits;
+mod stalls;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use self::permits::Permits;
+use self::stalls::Stalls;
 use super::intake::{Intake, Stream, Verdict};
 use super::interests::{Class, Interests};
 use super::owners::Owners;
@@ -19,7 +25,7 @@ use super::retained::{Kept, Retained};
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
-use crate::engine::{EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription};
+use crate::engine::{EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription};
 use crate::frame::bundle::{self, views};
 use crate::frame::{self, Bundle, Content, Header, View, flags};
 
@@ -40,6 +46,7 @@ pub struct Relay {
     intake: Intake,
     owners: Owners,
     interests: Interests,
+    permits: Permits,
     ring: Ring,
     retained: Retained,
     shapes: FxHashMap<u64, String>,
@@ -48,14 +55,18 @@ pub struct Relay {
     /// What goes out next. Until it has, it counts nowhere: what the server says of itself is always what it has
     /// handed out.
     pending: VecDeque<Frame>,
+    /// The rest of a message of several frames, each of which has to be looked at by itself.
+    apart: VecDeque<Frame>,
     /// Since when nothing could be published.
     blocked: Option<Now>,
+    stalls: Stalls,
     /// Until when nothing leaves the ring, since subscribers of an older server may want it.
     grace: Option<Now>,
     /// The ring is full of frames that are still needed, so nothing is collected.
     held: bool,
     next_stats: Now,
     figures: Figures,
+    load: Load,
 }
 
 /// What is known of a connected client.
@@ -79,7 +90,13 @@ enum Answer {
     Message(Frame),
     /// What holds at the moment it is said, so that what a client gets before the answer and what the
     /// answer speaks of are the same.
-    Sync { client: u64, number: u64, about: About },
+    Sync {
+        client: u64,
+        number: u64,
+        about: About,
+        /// Whether the client may know about it.
+        open: bool,
+    },
     /// The retained frame of this event, for those whose sync was answered without it.
     Retained(Box<str>),
 }
@@ -106,17 +123,21 @@ impl Relay {
             intake: Intake::new(limits),
             owners: Owners::default(),
             interests: Interests::default(),
+            permits: Permits::default(),
             ring: Ring::new(limits),
             retained: Retained::new(limits.known),
             shapes: FxHashMap::default(),
             clients: FxHashMap::default(),
             answers: VecDeque::new(),
             pending: VecDeque::new(),
+            apart: VecDeque::new(),
             blocked: None,
+            stalls: Stalls::default(),
             grace: None,
             held: false,
             next_stats: 0,
             figures: Figures::default(),
+            load: Load::default(),
         }
     }
 
@@ -130,7 +151,8 @@ impl Relay {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let (publishers, clients) = (self.intake.len() as u64, self.clients.len() as u64);
-        Figures { publishers, clients, ..self.figures }
+        let Load { connections, turned_away, oversubscribed } = self.load;
+        Figures { publishers, clients, connections, turned_away, oversubscribed, ..self.figures }
     }
 
     /// How many bytes are kept to be replayed.
@@ -148,7 +170,7 @@ impl Relay {
         for _ in 0..SLICE * 4 {
             let Some(subscription) = hub.subscription()? else { break };
             busy = true;
-            self.subscribed(hub, subscription, now);
+            self.subscribed(hub, subscription, now)?;
         }
         while let Some(peer) = hub.gone() {
             self.interests.gone(peer);
@@ -157,6 +179,7 @@ impl Relay {
         busy |= self.replay(hub, now)?;
         busy |= self.relay(hub, now, slice)?;
         self.acknowledge(hub, now)?;
+        self.load = hub.load();
         if now >= self.next_stats {
             self.next_stats = now + STATS_EVERY;
             let figures = self.figures();
@@ -186,10 +209,10 @@ impl Relay {
     /// Whether no client is connected and nothing waits.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        self.clients.is_empty() && self.answers.is_empty() && self.pending.is_empty()
+        self.clients.is_empty() && self.answers.is_empty() && self.pending.is_empty() && self.apart.is_empty()
     }
 
-    fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) {
+    fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) -> Result<(), EngineError> {
         let topic = Topic::parse(&subscription.topic);
         if subscription.on && !self.owners.may_hear(&subscription, topic.as_ref()) {
             self.figures.forged += 1;
@@ -199,9 +222,19 @@ impl Relay {
             if let Some(peer) = subscription.peer {
                 hub.disconnect(peer);
             }
-            return;
+            return Ok(());
         }
-        let Some(topic) = topic else { return self.interested(&subscription) };
+        let open = !subscription.on || self.lets_hear(hub, &subscription, topic.as_ref(), now);
+        // A barrier for what may not be heard is a barrier all the same.
+        if subscription.on && (open || matches!(topic, Some(Topic::Sync { .. }))) {
+            hub.grant(&subscription)?;
+        }
+        let Some(topic) = topic else {
+            if open {
+                self.interested(&subscription);
+            }
+            return Ok(());
+        };
         match (topic, subscription.on) {
             (Topic::Bundles, true) => self.interests.takes_bundles(subscription.peer),
             (Topic::Rx { client }, true) => {
@@ -227,11 +260,14 @@ impl Relay {
                 if let Some(entry) = self.clients.get_mut(&client) {
                     entry.seen = now;
                 }
-                self.interests_asked(subscription.peer, &about);
-                self.push_answer(Answer::Sync { client, number, about });
+                if open {
+                    self.interests_asked(subscription.peer, &about);
+                }
+                self.push_answer(Answer::Sync { client, number, about, open });
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn interested(&mut self, Subscription { on, topic, peer, .. }: &Subscription) {
@@ -273,11 +309,12 @@ impl Relay {
     }
 
     /// The answer to a sync, and its second part.
-    fn synced(&self, client: u64, number: u64, about: &About) -> (Frame, Option<Frame>) {
+    fn synced(&self, client: u64, number: u64, about: &About, open: bool) -> (Frame, Option<Frame>) {
         let mut synced =
             Synced { epoch: self.epoch, baseline: self.intake.baseline(), sequences: Vec::new(), shape: None };
         let mut retained = None;
         match about {
+            _ if !open => {}
             About::Nothing | About::Leaving(_) => {}
             About::Event(name) => {
                 // What lies before the base is from before this server, and not for a new registration.
@@ -312,7 +349,7 @@ impl Relay {
             let Some(answer) = self.answers.pop_front() else { break };
             let (head, body) = match &answer {
                 Answer::Message(message) => (message.clone(), None),
-                Answer::Sync { client, number, about } => self.synced(*client, *number, about),
+                Answer::Sync { client, number, about, open } => self.synced(*client, *number, about, *open),
                 Answer::Retained(name) => match self.retained.get(name) {
                     Some(frame) => (Frame::new(bundle::with_flags(frame, |_| flags::TOLD_AGAIN)), None),
                     None => continue,
@@ -403,7 +440,14 @@ impl Relay {
             if self.held {
                 return Ok(busy);
             }
-            let Some(message) = hub.collect()? else { return Ok(busy) };
+            let message = match self.apart.pop_front() {
+                Some(message) => message,
+                None => {
+                    let Some(message) = hub.collect()? else { return Ok(busy) };
+                    self.permits.collected(hub);
+                    message
+                }
+            };
             busy = true;
             self.collected(message, hub.sender(), now);
         }
@@ -431,18 +475,28 @@ impl Relay {
 
     fn collected(&mut self, message: Frame, sender: Option<Owner>, now: Now) {
         if message.len() > self.limits.largest_frame + frame::HEADER + frame::MAX_NAME + 1 {
-            self.figures.malformed += 1;
+            self.figures.excess += 1;
             return;
         }
         match frame::parse(&message) {
+            Ok(Content::Foreign { name }) if name.len() > self.limits.name => self.figures.excess += 1,
+            Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
             Ok(Content::Event(view)) => {
-                if self.may_emit(&view.header, sender) && self.admits(&view, &message, now) {
+                if self.may_emit(&view.header, sender)
+                    && !self.withholds(view.name, Some(&view), now)
+                    && !self.exceeds(&view, now)
+                    && self.admits(&view, &message, now)
+                {
                     self.pending.push_back(message);
                 }
             }
             Ok(Content::Bundle(bundle)) => {
                 if self.may_emit(&bundle.first, sender) {
-                    self.sort(&bundle, &message, now);
+                    if self.looks_at_each() {
+                        self.apart.extend(bundle.views().flatten().map(|view| Frame::new(view.to_bytes())));
+                    } else {
+                        self.sort(&bundle, &message, now);
+                    }
                 }
             }
             Ok(Content::Foreign { .. }) => {
@@ -559,10 +613,11 @@ impl Relay {
                 return;
             }
             Some((Topic::Resume { client, number }, body)) => {
-                if let Some(resume) = control::body::<Resume>(body)
+                if let Some(mut resume) = control::body::<Resume>(body)
                     && let Some(entry) = self.clients.get_mut(&client)
                 {
                     entry.seen = now;
+                    self.permits.narrow(&mut resume);
                     if entry.served != Some(number) {
                         entry.served = Some(number);
                         entry.replay = Some(Replay::new(number, resume, &self.ring, now));
@@ -574,32 +629,6 @@ impl Relay {
             _ => {}
         }
         self.figures.refused += 1;
-    }
-
-    /// Nothing can be published: after the stall limit, whoever has no room and does not move on is
-    /// disconnected. It comes back and resumes.
-    fn held_up(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {
-        let since = *self.blocked.get_or_insert(now);
-        if now.saturating_sub(since) < self.limits.stall {
-            return Ok(());
-        }
-        self.blocked = Some(now);
-        for (&id, client) in &mut self.clients {
-            if now.saturating_sub(client.seen) < self.limits.stall {
-                continue;
-            }
-            let probe = Topic::Rx { client: id }.message(&control::Replay::default());
-            if sent(hub.publish(&probe, None, Duration::ZERO))? {
-                continue;
-            }
-            tracing::warn!(client = format!("{id:016x}"), "a client takes nothing and is disconnected");
-            self.figures.stalled += 1;
-            client.replay = None;
-            if let Some(peer) = client.peer.take() {
-                hub.disconnect(peer);
-            }
-        }
-        Ok(())
     }
 
     fn acknowledge(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {

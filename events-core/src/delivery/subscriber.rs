@@ -306,6 +306,7 @@ impl Subscriber {
                     self.replayed(replay, second, now, actions);
                 }
             }
+            Topic::Denied { .. } => actions.extend(control::body(bytes).map(Action::Denied)),
             Topic::Bye => match control::body::<Leaving>(bytes) {
                 Some(Leaving { last: true }) => self.bye(actions),
                 Some(Leaving { last: false }) => actions.push_back(Action::Pause),

@@ -13,17 +13,18 @@
 //! server at a time.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use bytes::Bytes;
 use zmq_sys as z;
 
-use super::{Addresses, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
+use super::{Addresses, Bounds, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
 use crate::security::{Access, Keys, SecurityError};
 
 mod address;
 #[doc(hidden)]
 pub mod bare;
+mod door;
 mod downlink;
 mod hub;
 mod inproc;
@@ -31,6 +32,7 @@ mod keyholders;
 mod monitor;
 mod peers;
 mod place;
+mod standing;
 mod sys;
 mod uplink;
 mod wake;
@@ -76,6 +78,8 @@ pub struct ZmqEngine(Arc<Shared>);
 struct Shared {
     context: Arc<ContextOf>,
     tcp: Tcp,
+    /// Whether this libzmq can encrypt.
+    encrypts: bool,
 }
 
 /// A libzmq context and what belongs to it.
@@ -104,7 +108,7 @@ impl ZmqEngine {
             Some(context) => Arc::clone(context),
             None => Arc::clone(slot.insert(ContextOf::new()?)),
         };
-        Ok(ZmqEngine(Arc::new(Shared { context, tcp })))
+        Ok(ZmqEngine(Arc::new(Shared::new(context, tcp))))
     }
 
     /// An engine with a context of its own, whose `inproc://` addresses nobody else sees.
@@ -112,7 +116,7 @@ impl ZmqEngine {
     /// # Errors
     /// [`EngineError::Io`] if libzmq cannot start.
     pub fn isolated(tcp: Tcp) -> Result<ZmqEngine, EngineError> {
-        Ok(ZmqEngine(Arc::new(Shared { context: ContextOf::new()?, tcp })))
+        Ok(ZmqEngine(Arc::new(Shared::new(ContextOf::new()?, tcp))))
     }
 }
 
@@ -125,17 +129,34 @@ impl Engine for ZmqEngine {
     }
 
     fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError> {
-        Ok(Box::new(hub::ZmqHub::new(Arc::clone(&self.0), at, welcome)?))
+        self.bind_within(at, welcome, &Bounds::default())
+    }
+
+    fn bind_within(&self, at: &Addresses, welcome: &[u8], bounds: &Bounds) -> Result<Box<dyn Hub>, EngineError> {
+        Ok(Box::new(hub::ZmqHub::new(Arc::clone(&self.0), at, welcome, *bounds)?))
     }
 }
 
 impl Shared {
+    fn new(context: Arc<ContextOf>, tcp: Tcp) -> Shared {
+        Shared { context, tcp, encrypts: zmq::has("curve") == Some(true) }
+    }
+
     fn address(&self, text: &str) -> Result<Address, EngineError> {
         let address = Address::parse(text)?;
         if matches!(self.tcp, Tcp::PlainLoopbackOnly) && !address.is_local() {
             return Err(EngineError::Address {
                 address: text.to_owned(),
                 why: "tcp without encryption is allowed on this machine only; use 127.0.0.1".into(),
+            });
+        }
+        if let (Tcp::PlainLoopbackOnly, Address::Tcp { .. }) = (&self.tcp, &address) {
+            static WARNED: Once = Once::new();
+            WARNED.call_once(|| {
+                tracing::warn!(
+                    address = text,
+                    "tcp without encryption: every program of this machine can listen and emit"
+                );
             });
         }
         place::prepare(&address)?;
@@ -186,9 +207,7 @@ impl Shared {
     /// The rules for `address`. Without CURVE in libzmq there is no tcp.
     fn curve(&self, address: &Address) -> Result<Option<&Access>, EngineError> {
         match (address, &self.tcp) {
-            (Address::Tcp { .. }, Tcp::Curve(_)) if zmq::has("curve") != Some(true) => {
-                Err(SecurityError::NoCurve.into())
-            }
+            (Address::Tcp { .. }, Tcp::Curve(_)) if !self.encrypts => Err(SecurityError::NoCurve.into()),
             (Address::Tcp { .. }, Tcp::Curve(access)) => Ok(Some(access)),
             _ => Ok(None),
         }
@@ -270,5 +289,31 @@ pub fn shared() -> Result<Arc<dyn Engine>, EngineError> {
     match &*slot {
         Some(engine) => Ok(engine.clone()),
         None => Ok(slot.insert(Arc::new(ZmqEngine::new(Tcp::default())?)).clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As with a libzmq that was built without it.
+    #[test]
+    fn without_curve_there_is_no_tcp_and_nothing_in_plain_instead() {
+        let folder = tempfile::tempdir().expect("a folder for the keys");
+        let tcp = Tcp::Curve(Access::new(Keys::at(folder.path())));
+        let shared = Shared { encrypts: false, ..Shared::new(ContextOf::new().expect("libzmq starts"), tcp) };
+        let engine = ZmqEngine(Arc::new(shared));
+        let at = |scheme: &str| Addresses {
+            emit: format!("{scheme}://127.0.0.1:0"),
+            reg: format!("{scheme}://127.0.0.1:1"),
+        };
+        let fails = |error| matches!(error, Some(EngineError::Security(SecurityError::NoCurve)));
+        assert!(fails(engine.bind(&at("tcp"), b"hello").err()));
+        let port = |emit: &str, reg: &str| Addresses {
+            emit: format!("tcp://127.0.0.1:{emit}"),
+            reg: format!("tcp://127.0.0.1:{reg}"),
+        };
+        assert!(fails(engine.connect(&port("9000", "9001")).err()));
+        assert!(engine.bind(&at("inproc"), b"hello").is_ok());
     }
 }

@@ -143,6 +143,12 @@ impl Writer {
         self.ends.len()
     }
 
+    /// How many bytes completing the message adds if one more frame has ended by then.
+    #[must_use]
+    pub fn table(&self) -> usize {
+        if self.ends.is_empty() { 0 } else { (self.ends.len() + 2) * NUMBER }
+    }
+
     /// Completes the message. One frame alone stays as it is.
     pub fn finish(self, bytes: &mut Vec<u8>) {
         let Ok(count @ 2..) = u32::try_from(self.ends.len()) else { return };

@@ -3,13 +3,16 @@
 //! ```text
 //! # comments
 //! metadata
-//!     name = "anything"
+//!     emit = "MAIL_*, CLIENT_UID"     in the folder `clients`: what its holder may emit
+//!     register = "MAIL_*"             and what it may register for; without them, everything
 //! curve
 //!     public-key = "40 characters of Z85"
 //!     secret-key = "40 more, in .key_secret files only"
 //! ```
 
 use std::fmt;
+
+use crate::permission::{Names, NotAPattern, Permission};
 
 const ALPHABET: &[u8; 85] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
@@ -34,10 +37,21 @@ impl PublicKey {
     }
 
     pub(super) fn to_certificate(&self) -> String {
+        self.to_certificate_for(&Permission::default())
+    }
+
+    /// With what its holder may do.
+    pub(super) fn to_certificate_for(&self, permission: &Permission) -> String {
+        let line = |what: &str, names: &Names| match names {
+            Names::All => String::new(),
+            Names::Only(_) => format!("    {what} = \"{names}\"\n"),
+        };
         format!(
             "#   ZeroMQ CURVE public certificate, made by events.\n\
              #   Exchange it over a channel that nobody can change.\n\n\
-             metadata\ncurve\n    public-key = \"{}\"\n",
+             metadata\n{}{}curve\n    public-key = \"{}\"\n",
+            line("emit", &permission.emit),
+            line("register", &permission.register),
             self.0
         )
     }
@@ -94,6 +108,12 @@ impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyPair").field("public", &self.public).field("secret", &"<secret>").finish()
     }
+}
+
+/// What the holder of a filed key may do.
+pub(super) fn permission(text: &str) -> Result<Permission, NotAPattern> {
+    let names = |what| field(text, what).map_or(Ok(Names::All), str::parse);
+    Ok(Permission { emit: names("emit")?, register: names("register")? })
 }
 
 /// The value of `name = "value"`, as pyzmq finds it: in whichever section.

@@ -2,16 +2,30 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 
-use super::{KeyPair, PublicKey, SecurityError, folder};
+use super::{KeyPair, PublicKey, SecurityError, certificate, folder};
 use crate::engine::zmq::effective_user;
+use crate::permission::{Names, Permission};
 
 /// No certificate is larger.
 const LARGEST: u64 = 64 * 1024;
+
+/// A key that may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// What its file is called.
+    pub name: String,
+    /// The key.
+    pub key: PublicKey,
+    /// What its holder may do.
+    pub permission: Permission,
+}
 
 /// A folder of keys. Nothing is read or made before it is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +135,22 @@ impl Keys {
     ///
     /// # Errors
     /// [`SecurityError`] if the file holds no public key, the name is no file name, or another key has the name.
-    pub fn allow(&self, file: &Path, name: Option<&str>) -> Result<(String, PublicKey), SecurityError> {
+    pub fn allow(&self, file: &Path, name: Option<&str>) -> Result<Allowed, SecurityError> {
+        self.allow_only(file, name, None, None)
+    }
+
+    /// The same for some events. What is not given stays as it is filed, which is everything for a new key: to allow
+    /// a key again never gives it more than was said.
+    ///
+    /// # Errors
+    /// As [`allow`](Keys::allow).
+    pub fn allow_only(
+        &self,
+        file: &Path,
+        name: Option<&str>,
+        emit: Option<Names>,
+        register: Option<Names>,
+    ) -> Result<Allowed, SecurityError> {
         let key = read_public(file)?;
         let name = name.or_else(|| file.file_stem().and_then(|stem| stem.to_str())).unwrap_or_default();
         check_name(name)?;
@@ -129,11 +158,19 @@ impl Keys {
         folder::own(self.folder()?)?;
         folder::own(&clients)?;
         let filed = clients.join(format!("{name}.key"));
-        if filed.symlink_metadata().is_ok() && read_public(&filed).is_ok_and(|there| there != key) {
-            return Err(SecurityError::Taken { path: filed });
+        let mut permission = Permission::default();
+        if filed.symlink_metadata().is_ok()
+            && let Ok(there) = read_public(&filed)
+        {
+            if there != key {
+                return Err(SecurityError::Taken { path: filed });
+            }
+            permission = read_permission(&filed)?;
         }
-        write(&filed, &key.to_certificate(), 0o644, true)?;
-        Ok((name.to_owned(), key))
+        permission.emit = emit.unwrap_or(permission.emit);
+        permission.register = register.unwrap_or(permission.register);
+        write(&filed, &key.to_certificate_for(&permission), 0o644, true)?;
+        Ok(Allowed { name: name.to_owned(), key, permission })
     }
 
     /// Takes the key called `name` away: servers of this user let it in no more, and end its connections.
@@ -145,19 +182,19 @@ impl Keys {
         let filed = self.clients_folder()?.join(format!("{name}.key"));
         match fs::remove_file(&filed) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let allowed = self.allowed()?.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+                let allowed = self.allowed()?.into_iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
                 Err(SecurityError::NotAllowed { name: name.to_owned(), allowed })
             }
             removed => removed.map_err(SecurityError::io("removing", &filed)),
         }
     }
 
-    /// Who may connect to a server of this user: names and keys, by name. A file that holds no key lets nobody in,
-    /// and keeps nobody else out.
+    /// Who may connect to a server of this user, by name. A file that holds no key, or does not say clearly what it
+    /// may do, lets nobody in, and keeps nobody else out.
     ///
     /// # Errors
     /// [`SecurityError`] if the folder cannot be read or others can change it.
-    pub fn allowed(&self) -> Result<Vec<(String, PublicKey)>, SecurityError> {
+    pub fn allowed(&self) -> Result<Vec<Allowed>, SecurityError> {
         let clients = self.clients_folder()?;
         let entries = match fs::read_dir(&clients) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -170,18 +207,45 @@ impl Keys {
                 continue;
             }
             let Some(name) = file.file_stem().and_then(|name| name.to_str()) else { continue };
-            match read_public(&file) {
-                Ok(key) => allowed.push((name.to_owned(), key)),
-                Err(error) => tracing::warn!(%error, "a client's key is ignored"),
+            let read = || Ok((read_public(&file)?, read_permission(&file)?));
+            match read() {
+                Ok((key, permission)) => allowed.push(Allowed { name: name.to_owned(), key, permission }),
+                Err::<_, SecurityError>(error) => tracing::warn!(%error, "a client's key is ignored"),
             }
         }
-        allowed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        allowed.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(allowed)
     }
 
-    /// The same by key.
-    pub(crate) fn clients(&self) -> Result<HashMap<String, String>, SecurityError> {
-        Ok(self.allowed()?.into_iter().map(|(name, key)| (key.as_str().to_owned(), name)).collect())
+    /// What each key may do that may connect.
+    pub(crate) fn clients(&self) -> Result<HashMap<String, Permission>, SecurityError> {
+        let mut clients = HashMap::new();
+        for Allowed { key, permission, .. } in self.allowed()? {
+            let known = clients.entry(key.as_str().to_owned()).or_insert_with(Permission::default);
+            *known = known.and(&permission);
+        }
+        Ok(clients)
+    }
+
+    /// What tells one state of the folder of clients from another, and when it last changed.
+    pub(crate) fn state_of_clients(&self) -> Result<(u64, SystemTime), SecurityError> {
+        let clients = self.clients_folder()?;
+        let state = || {
+            let folder = fs::metadata(&clients)?;
+            let (mut hasher, mut newest) = (DefaultHasher::new(), folder.modified()?);
+            newest.hash(&mut hasher);
+            let mut files: Vec<PathBuf> = fs::read_dir(&clients)?.flatten().map(|entry| entry.path()).collect();
+            files.sort();
+            for file in files {
+                // One that goes meanwhile changes the folder.
+                let Ok(found) = file.symlink_metadata() else { continue };
+                let modified = found.modified()?;
+                newest = newest.max(modified);
+                (file, found.ino(), found.len(), modified).hash(&mut hasher);
+            }
+            io::Result::Ok((hasher.finish(), newest))
+        };
+        state().map_err(SecurityError::io("looking at", &clients))
     }
 
     /// The pair called `name`, which is made if there is none, and whether it was.
@@ -221,6 +285,11 @@ fn read_public(file: &Path) -> Result<PublicKey, SecurityError> {
     let (text, _) = read(file)?;
     let why = "there is no `public-key = \"…\"` of 40 characters; copy the file again from where it was made";
     PublicKey::from_certificate(&text).ok_or(SecurityError::Certificate { path: file.to_owned(), why })
+}
+
+fn read_permission(file: &Path) -> Result<Permission, SecurityError> {
+    let (text, _) = read(file)?;
+    certificate::permission(&text).map_err(|source| SecurityError::Permission { path: file.to_owned(), source })
 }
 
 fn read_secret(file: &Path) -> Result<KeyPair, SecurityError> {

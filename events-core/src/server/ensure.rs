@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Server;
+use crate::delivery::Limits;
 use crate::engine::{self, Addresses, Engine, EngineError};
 use crate::error::Error;
 use crate::lock;
@@ -37,6 +38,14 @@ pub fn ensure_server(emit_addr: &str, reg_addr: &str) -> Result<ServerGuard, Err
 /// # Errors
 /// As [`ensure_server`].
 pub fn ensure_server_on(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<ServerGuard, Error> {
+    ensure_server_with(engine, at, Limits::default())
+}
+
+/// The same with other limits, which count if the server is not running in this process yet.
+///
+/// # Errors
+/// As [`ensure_server`].
+pub fn ensure_server_with(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<ServerGuard, Error> {
     let key = (Arc::as_ptr(engine).cast::<()>() as usize, at.clone());
     let mut running = lock(&RUNNING);
     let running = running.get_or_insert_default();
@@ -45,9 +54,9 @@ pub fn ensure_server_on(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<Serv
         return Ok(ServerGuard(ensured));
     }
     let ensured = Arc::new(Ensured { server: Mutex::new(None), changed: Condvar::new(), at: at.clone() });
-    match Server::start_on(engine, at) {
+    match Server::start_with(engine, at, limits) {
         Ok(server) => *lock(&ensured.server) = Some(server),
-        Err(Error::Engine(EngineError::Served { .. })) => stand_by(&ensured, engine.clone())?,
+        Err(Error::Engine(EngineError::Served { .. })) => stand_by(&ensured, engine.clone(), limits)?,
         Err(error) => return Err(error),
     }
     running.insert(key, Arc::downgrade(&ensured));
@@ -119,12 +128,12 @@ impl Drop for Ensured {
 }
 
 /// Looks every now and then whether the addresses are free, and serves then.
-fn stand_by(ensured: &Arc<Ensured>, engine: Arc<dyn Engine>) -> Result<(), Error> {
+fn stand_by(ensured: &Arc<Ensured>, engine: Arc<dyn Engine>, limits: Limits) -> Result<(), Error> {
     let weak = Arc::downgrade(ensured);
     let at = ensured.at.clone();
     let look = move || {
         while let Some(ensured) = weak.upgrade() {
-            match Server::start_on(&engine, &at) {
+            match Server::start_with(&engine, &at, limits) {
                 Ok(server) => {
                     tracing::info!(emit = server.addresses().emit, reg = server.addresses().reg, "took over as server");
                     *lock(&ensured.server) = Some(server);

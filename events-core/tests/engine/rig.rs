@@ -120,6 +120,7 @@ impl Client {
             self.backlog = self.drain().into();
             hub.wait(TURN).expect("open");
             while let Some(subscription) = hub.subscription().expect("open") {
+                hub.grant(&subscription).expect("open");
                 if subscription.on && subscription.topic == topic.as_bytes() {
                     return Some(());
                 }

@@ -1,6 +1,6 @@
 //! What a subscriber asks of the client around it.
 
-use crate::control::{Acked, Reached};
+use crate::control::{Acked, Denied, Reached};
 use crate::engine::Frame;
 
 /// What the client must do, in this order.
@@ -16,6 +16,8 @@ pub enum Action {
     Step(Step),
     /// The server acknowledges frames of this client's publisher.
     Acked(Acked),
+    /// The server drops what this client's key may not do.
+    Denied(Denied),
     /// A server greets: the first of this client, the same as before, or a new run.
     Greeted(Greeting),
     /// The text of a shape that was asked for, if the server knows it.

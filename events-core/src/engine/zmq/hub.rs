@@ -1,20 +1,25 @@
 //! The server's PULL and XPUB.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zmq_sys as z;
 
 use super::address::Address;
+use super::door::Door;
 use super::keyholders::{Keyholders, Side};
 use super::monitor::{Event, Watched};
-use super::peers::Peers;
+use super::peers::{self, Peers};
 use super::place::{self, Place};
+use super::standing::Standing;
 use super::sys::{self, Message, Socket};
 use super::wake::Wake;
 use super::{QUEUE, Shared, io_error};
-use crate::engine::{Addresses, EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription, Waker};
+use crate::engine::{Addresses, Bounds, EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription, Waker};
+use crate::permission::Permission;
 
 /// How long a listener of a server that has just ended may still hold its port.
 const PORT_FREE: Duration = Duration::from_millis(500);
@@ -25,14 +30,19 @@ const DROPPED_AT_ONCE: usize = 64;
 
 pub(super) struct ZmqHub {
     shared: Arc<Shared>,
-    pull: Pull,
+    pull: Watched,
     xpub: Watched,
     wake: Wake,
     peers: Peers,
+    door: Door,
+    bounds: Bounds,
+    oversubscribed: u64,
     /// Where a connection proves whose it is. After the sockets: until they are closed, libzmq asks who may
     /// come in.
     keyholders: Option<Keyholders>,
     sender: Option<Owner>,
+    /// Where keys say who is there, a subscription counts when it is granted.
+    manual: Option<Manual>,
     addresses: Addresses,
     /// The send timeout that is set, in milliseconds.
     timeout: i32,
@@ -43,23 +53,23 @@ pub(super) struct ZmqHub {
     _places: Vec<Place>,
 }
 
-/// The PULL, whose connections are followed only where they prove whose they are.
-enum Pull {
-    Plain(Socket),
-    Watched(Watched),
-}
-
-impl Pull {
-    fn socket(&self) -> &Socket {
-        match self {
-            Pull::Plain(socket) => socket,
-            Pull::Watched(watched) => watched.socket(),
-        }
-    }
+/// Subscriptions that are granted one by one.
+#[derive(Default)]
+struct Manual {
+    standing: Standing,
+    /// What came last may be granted.
+    sure: bool,
+    /// What came where it is not sure whose it is: told, but never granted.
+    unsure: VecDeque<Subscription>,
 }
 
 impl ZmqHub {
-    pub(super) fn new(shared: Arc<Shared>, at: &Addresses, welcome: &[u8]) -> Result<ZmqHub, EngineError> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        at: &Addresses,
+        welcome: &[u8],
+        bounds: Bounds,
+    ) -> Result<ZmqHub, EngineError> {
         let (emit, reg) = (shared.server_address(&at.emit)?, shared.server_address(&at.reg)?);
         if emit == reg && !matches!(emit, Address::Tcp { port: 0, .. }) {
             let why = "it is given for both directions; give two different addresses".into();
@@ -68,6 +78,7 @@ impl ZmqHub {
         sys::raise_descriptor_limit();
         let mut places = Place::take_all(&[&emit, &reg])?;
         let wake = Wake::new().map_err(io_error("making an eventfd"))?;
+        let secured = |address: &Address| shared.curve(address).is_ok_and(|access| access.is_some());
         let open = || {
             let pull = shared.socket(z::ZMQ_PULL, &emit)?;
             pull.set_int(z::ZMQ_RCVHWM, QUEUE)?;
@@ -77,24 +88,26 @@ impl ZmqHub {
             // Every subscription is told, also when another client has the same: a barrier would hang.
             xpub.set_int(z::ZMQ_XPUB_VERBOSER, 1)?;
             xpub.set_int(z::ZMQ_XPUB_NODROP, 1)?;
+            if secured(&reg) {
+                xpub.set_int(z::ZMQ_XPUB_MANUAL, 1)?;
+            }
             xpub.set_bytes(z::ZMQ_XPUB_WELCOME_MSG, welcome)?;
             for (socket, address) in [(&pull, &emit), (&xpub, &reg)] {
+                socket.set_i64(z::ZMQ_MAXMSGSIZE, i64::try_from(bounds.message).unwrap_or(i64::MAX))?;
+                let handshake = i32::try_from(bounds.handshake.as_millis()).unwrap_or(i32::MAX);
+                socket.set_int(z::ZMQ_HANDSHAKE_IVL, handshake.max(1))?;
                 if let Address::Ipc(_) = address {
                     socket.set_bytes(sys::IPC_FILTER_UID, &sys::effective_user().to_ne_bytes())?;
                 }
             }
-            // Without keys nothing of what the events tell would be asked.
-            let secured = shared.curve(&emit).is_ok_and(|access| access.is_some());
-            let pull = match secured {
-                true => Pull::Watched(Watched::new(&shared.context.zmq, pull)?),
-                false => Pull::Plain(pull),
-            };
-            Ok((pull, Watched::new(&shared.context.zmq, xpub)?))
+            let watch = |socket| Watched::new(&shared.context.zmq, socket);
+            Ok((watch(pull)?, watch(xpub)?))
         };
         let (pull, xpub) = open().map_err(io_error("opening the server's sockets"))?;
         let admissions = [(pull.socket(), &emit), (xpub.socket(), &reg)];
         let admissions = admissions.into_iter().map(|(socket, address)| shared.secure_server(socket, address, &wake));
         let admissions: Vec<_> = admissions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let manual = secured(&reg).then(Manual::default);
         // The way out first: who can send should find somebody who hears.
         let reg = listen(xpub.socket(), &reg, &mut places)?;
         let emit = listen(pull.socket(), &emit, &mut places)?;
@@ -114,8 +127,12 @@ impl ZmqHub {
             xpub,
             wake,
             peers: Peers::default(),
+            door: Door::new(bounds.connections),
+            bounds,
+            oversubscribed: 0,
             keyholders: (!admissions.is_empty()).then(|| Keyholders::new(admissions)),
             sender: None,
+            manual,
             timeout: -1,
             foreign: 0,
             _places: places,
@@ -127,25 +144,75 @@ impl ZmqHub {
             if let Event::Disconnected(fd) = event {
                 self.peers.forget(fd);
             }
+            self.door.note(event);
             if let Some(known) = &mut self.keyholders {
                 known.note(event, Side::Xpub);
             }
+            if let Some(manual) = &mut self.manual {
+                manual.standing.note(event, Instant::now());
+            }
+        }
+        self.door.close();
+        Ok(())
+    }
+
+    /// The same at the PULL.
+    fn watch_pull(&mut self) -> Result<(), EngineError> {
+        while let Some(event) = self.pull.next_event().map_err(io_error("watching connections"))? {
+            self.door.note(event);
+            if let Some(known) = &mut self.keyholders {
+                known.note(event, Side::Pull);
+            }
+        }
+        self.door.close();
+        Ok(())
+    }
+
+    /// Follows the connections, and ends those of a key that is gone or may do something else.
+    fn look_after_connections(&mut self) -> Result<(), EngineError> {
+        self.watch_pull()?;
+        self.watch()?;
+        if let Some(known) = &mut self.keyholders
+            && known.changed()
+        {
+            known.end_changed();
         }
         Ok(())
     }
 
-    /// Follows the connections of clients with keys, and ends those whose key is gone.
-    fn look_after_keys(&mut self) -> Result<(), EngineError> {
-        let Some(known) = &mut self.keyholders else { return Ok(()) };
-        if let Pull::Watched(pull) = &self.pull {
-            while let Some(event) = pull.next_event().map_err(io_error("watching connections"))? {
-                known.note(event, Side::Pull);
-            }
-        }
-        if known.changed() {
+    /// Whether libzmq means the connection that `message` came from when something is granted now. Asked only where
+    /// it matters: where somebody may not hear everything.
+    fn is_sure(&mut self, message: &Message) -> bool {
+        let restricted = self.keyholders.as_ref().is_some_and(Keyholders::restricted);
+        let Some(manual) = &mut self.manual else { return true };
+        let Some((fd, id)) = message.property(c"__fd") else { return true };
+        let sure = fd.parse().is_ok_and(|fd| manual.standing.is_sure(fd, id));
+        sure || !restricted
+    }
+
+    /// What `message` says, which is a subscription.
+    fn told(&mut self, message: Message) -> Subscription {
+        let owner = self.keyholders.as_mut().and_then(|known| known.of(&message, Side::Xpub));
+        let on = message.first() == Some(&1);
+        let topic = message.get(1..).unwrap_or_default().to_vec();
+        Subscription { on, topic, peer: self.peers.of(message), owner }
+    }
+
+    /// After `bad`, which is no subscription, libzmq takes each subscription that waits for that of the sender of the
+    /// next one. So none of them is granted, and those who sent them come back.
+    fn drain(&mut self, bad: &Message) -> Result<(), EngineError> {
+        self.watch()?;
+        shut(bad);
+        while let Some(message) = self.xpub.socket().receive().map_err(io_error("receiving"))? {
             self.watch()?;
-            if let Some(known) = &mut self.keyholders {
-                known.end_removed();
+            shut(&message);
+            if !is_subscription(&message) {
+                self.skip(&message, |hub| hub.xpub.socket())?;
+                continue;
+            }
+            let subscription = self.told(message);
+            if let Some(manual) = &mut self.manual {
+                manual.unsure.push_back(subscription);
             }
         }
         Ok(())
@@ -160,6 +227,19 @@ impl ZmqHub {
             more = part.is_some_and(|part| part.more());
         }
         Ok(())
+    }
+}
+
+/// Whether a message of the XPUB is a subscription, made or taken back.
+fn is_subscription(message: &Message) -> bool {
+    matches!(message.first(), Some(0 | 1)) && !message.more()
+}
+
+/// Ends the connection that `message` came over.
+fn shut(message: &Message) {
+    let fd = message.property(c"__fd").and_then(|(fd, _)| fd.parse().ok());
+    if let Some((socket, _)) = fd.and_then(peers::open) {
+        let _ = sys::shutdown(socket.as_fd());
     }
 }
 
@@ -220,22 +300,63 @@ impl Hub for ZmqHub {
         self.sender
     }
 
+    fn permission(&self, owner: Owner) -> Option<Arc<Permission>> {
+        self.keyholders.as_ref()?.permission(owner).cloned()
+    }
+
+    fn grant(&mut self, subscription: &Subscription) -> Result<(), EngineError> {
+        match &self.manual {
+            Some(manual) if manual.sure => self.xpub.socket().set_bytes(z::ZMQ_SUBSCRIBE, &subscription.topic),
+            _ => Ok(()),
+        }
+        .map_err(io_error("granting a subscription"))
+    }
+
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
-        self.look_after_keys()?;
+        self.look_after_connections()?;
+        if let Some(manual) = &mut self.manual {
+            manual.sure = false;
+            if let Some(subscription) = manual.unsure.pop_front() {
+                return Ok(Some(subscription));
+            }
+        }
         for _ in 0..DROPPED_AT_ONCE {
-            let Some(message) = self.xpub.socket().receive().map_err(io_error("receiving"))? else { break };
-            let (on, topic) = match message.split_first() {
-                Some((1, topic)) if !message.more() => (true, topic.to_vec()),
-                Some((0, topic)) if !message.more() => (false, topic.to_vec()),
-                _ => {
-                    self.skip(&message, |hub| hub.xpub.socket())?;
-                    continue;
+            let Some(message) = self.xpub.socket().receive().map_err(io_error("receiving"))? else {
+                if let Some(manual) = &mut self.manual {
+                    manual.standing.settled(Instant::now());
                 }
+                break;
             };
+            if !is_subscription(&message) {
+                self.skip(&message, |hub| hub.xpub.socket())?;
+                if self.manual.is_some() {
+                    self.drain(&message)?;
+                    return Ok(self.manual.as_mut().and_then(|manual| manual.unsure.pop_front()));
+                }
+                continue;
+            }
             // First what ended before: the descriptor of a connection that is gone may be this one's now.
             self.watch()?;
-            let owner = self.keyholders.as_mut().and_then(|known| known.of(&message, Side::Xpub));
-            return Ok(Some(Subscription { on, topic, peer: self.peers.of(message), owner }));
+            let too_many =
+                self.peers.subscriptions(&message) >= self.bounds.subscriptions && message.first() == Some(&1);
+            let sure = !too_many && self.is_sure(&message);
+            if too_many && self.peers.oversubscribes(&message) {
+                self.oversubscribed += 1;
+                tracing::warn!(limit = self.bounds.subscriptions, "a connection with too many subscriptions is ended");
+            }
+            if !sure {
+                shut(&message);
+            }
+            let subscription = self.told(message);
+            if let Some(manual) = &mut self.manual {
+                manual.sure = sure;
+                // To take back is always granted, and what libzmq itself takes back is gone already.
+                if sure && !subscription.on && subscription.peer.is_some() {
+                    let taken = self.xpub.socket().set_bytes(z::ZMQ_UNSUBSCRIBE, &subscription.topic);
+                    taken.map_err(io_error("taking a subscription back"))?;
+                }
+            }
+            return Ok(Some(subscription));
         }
         Ok(None)
     }
@@ -267,11 +388,14 @@ impl Hub for ZmqHub {
         let deadline = Instant::now().checked_add(limit);
         loop {
             let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events()];
-            let ([frame, subscription, event], woken) =
+            let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
+            let ([frame, subscription, event, at_pull], woken) =
                 sys::poll(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
             if event {
                 self.watch()?;
+            }
+            if at_pull {
+                self.watch_pull()?;
             }
             if woken {
                 self.wake.clear();
@@ -286,6 +410,20 @@ impl Hub for ZmqHub {
         // An error here means that nothing is told; the inode still protects the wrong one.
         let _ = self.watch();
         self.peers.disconnect(peer);
+    }
+
+    fn stuck(&mut self, first: bool) -> Vec<Peer> {
+        // Those that ended while nothing could be sent.
+        let _ = self.watch();
+        self.peers.stuck(first)
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            connections: self.door.connections() as u64,
+            turned_away: self.door.turned_away(),
+            oversubscribed: self.oversubscribed,
+        }
     }
 
     fn waker(&self) -> Waker {

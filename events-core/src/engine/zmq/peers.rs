@@ -20,6 +20,11 @@ pub(super) struct Peers {
 struct Known {
     peer: Peer,
     fd: RawFd,
+    subscriptions: usize,
+    /// It has too many, and is on its way out.
+    over: bool,
+    /// What waited for it at the first look, while nothing of it was taken at any look since.
+    stuck: Option<i32>,
     /// The number of the socket itself. Descriptors are given away again, this is not.
     inode: u64,
     /// Keeps the connection's number from being given away again.
@@ -30,8 +35,11 @@ impl Peers {
     /// The peer that `subscription` came from. None for inproc, where a connection has no descriptor, and
     /// for what libzmq itself tells when a connection has ended.
     pub(super) fn of(&mut self, subscription: Message) -> Option<Peer> {
+        let made = subscription.first() == Some(&1);
         let (fd, id) = subscription.property(c"__fd")?;
-        if let Some(known) = self.by_connection.get(&id) {
+        if let Some(known) = self.by_connection.get_mut(&id) {
+            known.subscriptions =
+                if made { known.subscriptions.saturating_add(1) } else { known.subscriptions.saturating_sub(1) };
             return Some(known.peer);
         }
         let fd = fd.parse().ok()?;
@@ -42,7 +50,18 @@ impl Peers {
             self.gone.push(peer);
             return Some(peer);
         };
-        self.by_connection.insert(id, Known { peer, fd, inode, _message: subscription.share() });
+        self.by_connection.insert(
+            id,
+            Known {
+                peer,
+                fd,
+                subscriptions: usize::from(made),
+                over: false,
+                stuck: None,
+                inode,
+                _message: subscription.share(),
+            },
+        );
         Some(peer)
     }
 
@@ -55,6 +74,36 @@ impl Peers {
     /// The next connection that has ended.
     pub(super) fn gone(&mut self) -> Option<Peer> {
         self.gone.pop()
+    }
+
+    /// How many subscriptions the connection has from which `message` came, which is one.
+    pub(super) fn subscriptions(&self, message: &Message) -> usize {
+        let known = message.property(c"__fd").and_then(|(_, id)| self.by_connection.get(&id));
+        known.map_or(0, |known| known.subscriptions)
+    }
+
+    /// Notes that this connection has too many. Returns whether that is new.
+    pub(super) fn oversubscribes(&mut self, message: &Message) -> bool {
+        let known = message.property(c"__fd").and_then(|(_, id)| self.by_connection.get_mut(&id));
+        known.is_some_and(|known| !std::mem::replace(&mut known.over, true))
+    }
+
+    /// See [`Hub::stuck`](crate::engine::Hub::stuck).
+    pub(super) fn stuck(&mut self, first: bool) -> Vec<Peer> {
+        let mut stuck = Vec::new();
+        for known in self.by_connection.values_mut() {
+            if !first && known.stuck.is_none() {
+                continue;
+            }
+            let socket = open(known.fd).filter(|(_, inode)| *inode == known.inode);
+            let waiting = socket.and_then(|(socket, _)| sys::waiting_if_full(socket.as_fd()));
+            // Between two looks libzmq fills up again only what has become mostly empty, which shows in one of them.
+            known.stuck = if first || waiting == known.stuck { waiting } else { None };
+            if known.stuck.is_some() {
+                stuck.push(known.peer);
+            }
+        }
+        stuck
     }
 
     /// Ends the connection of `peer`, if it still stands.

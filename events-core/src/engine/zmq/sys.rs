@@ -379,6 +379,27 @@ pub(super) fn raise_descriptor_limit() {
     }
 }
 
+/// How many descriptors this process may have.
+pub(super) fn descriptor_limit() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: gets a pointer to a whole `rlimit`.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    (got == 0).then_some(limit.rlim_cur)
+}
+
+/// How much waits in the system to be taken by the other end of a socket, if there is no room for more.
+pub(super) fn waiting_if_full(socket: BorrowedFd<'_>) -> Option<i32> {
+    let mut asked = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let mut waiting: c_int = 0;
+    // SAFETY: a pointer to one `pollfd`, and one to the `int` that this request writes; the descriptor is borrowed
+    // for the length of both calls.
+    unsafe {
+        let full = libc::poll(&mut asked, 1, 0) == 0;
+        let told = libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &mut waiting) == 0;
+        (full && told).then_some(waiting)
+    }
+}
+
 fn check(rc: c_int) -> io::Result<()> {
     if rc == -1 { Err(last_error()) } else { Ok(()) }
 }

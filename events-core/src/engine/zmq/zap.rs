@@ -16,6 +16,7 @@ use zmq_sys as z;
 
 use super::sys::{self, Context, Message, Socket};
 use super::wake::Wake;
+use crate::permission::Permission;
 use crate::security::{Access, Admitted, SecurityError, z85};
 
 /// How often the folder of keys is looked at.
@@ -81,6 +82,16 @@ impl Admission {
     /// How often keys went.
     pub(super) fn losses(&self) -> u64 {
         self.changes.losses.load(Ordering::Acquire)
+    }
+
+    /// What the holder of `key` may do.
+    pub(super) fn permission(&self, key: &str) -> Option<Permission> {
+        self.domains.lock().get(&self.name).and_then(|domain| domain.admitted.permission(key).cloned())
+    }
+
+    /// Whether there is a key that may not register for everything.
+    pub(super) fn restricts_hearing(&self) -> bool {
+        self.domains.lock().get(&self.name).is_some_and(|domain| domain.admitted.restricts_hearing())
     }
 
     /// Whether `key` may be here.
