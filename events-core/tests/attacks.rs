@@ -216,10 +216,10 @@ fn subscribing_to_a_million_topics() {
         }
     };
     attacked(attack, || {
-        let end = Instant::now() + Duration::from_secs(3);
+        let end = Instant::now() + Duration::from_secs(if full() { 15 } else { 3 });
         world.serves("a million topics", |figures| figures.oversubscribed > 0 && Instant::now() > end);
     });
-    assert!(world.memory() < 200 << 20, "{} bytes", world.memory());
+    assert!(world.memory() < 400 << 20, "{} bytes", world.memory());
 }
 
 /// Opens connections as fast as they are taken, and keeps the newest.
