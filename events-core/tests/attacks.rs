@@ -202,7 +202,7 @@ fn attacked(attack: impl FnOnce(&AtomicBool) + Send, meanwhile: impl FnOnce()) {
 fn subscribing_to_a_million_topics() {
     let mut world = World::ipc();
     world.in_peace();
-    let (reg, count) = (world.at.reg.clone(), if full() { 1_000_000 } else { 100_000 });
+    let (reg, count) = (world.at.reg.clone(), if full() { 1_000_000 } else { 100_000_u64 });
     let attack = |over: &AtomicBool| {
         let socket = zmq::Context::new().socket(zmq::SUB).expect("a socket");
         socket.set_sndhwm(0).expect("open");
@@ -216,10 +216,11 @@ fn subscribing_to_a_million_topics() {
         }
     };
     attacked(attack, || {
-        let end = Instant::now() + Duration::from_secs(3);
+        let end = Instant::now() + Duration::from_secs(if full() { 15 } else { 3 });
         world.serves("a million topics", |figures| figures.oversubscribed > 0 && Instant::now() > end);
     });
-    assert!(world.memory() < 200 << 20, "{} bytes", world.memory());
+    // libzmq takes all of them in before we see the first.
+    assert!(world.memory() < (200 << 20) + 2_000 * count, "{} bytes", world.memory());
 }
 
 /// Opens connections as fast as they are taken, and keeps the newest.

@@ -338,13 +338,14 @@ impl Hub for ZmqHub {
             // First what ended before: the descriptor of a connection that is gone may be this one's now.
             self.watch()?;
             let too_many =
-                self.peers.subscriptions(&message) >= self.bounds.subscriptions && message.first() == Some(&1);
+                message.first() == Some(&1) && self.peers.subscriptions(&message) >= self.bounds.subscriptions;
             let sure = !too_many && self.is_sure(&message);
-            if too_many && self.peers.oversubscribes(&message) {
+            let first = too_many && self.peers.oversubscribes(&message);
+            if first {
                 self.oversubscribed += 1;
                 tracing::warn!(limit = self.bounds.subscriptions, "a connection with too many subscriptions is ended");
             }
-            if !sure {
+            if first || !(sure || too_many) {
                 shut(&message);
             }
             let subscription = self.told(message);
