@@ -159,7 +159,9 @@ fn bars(
             }
         }
         let name = if workload.mode == Mode::Burst { report::title(workload) } else { workload.to_string() };
-        text(&mut svg, left + group / 2.0, HEIGHT - BOTTOM + 16.0, "middle", &name);
+        // In two lines, so that long names have room.
+        let y = HEIGHT - BOTTOM + 16.0 + 14.0 * (index % 2) as f64;
+        text(&mut svg, left + group / 2.0, y, "middle", &name);
     }
     svg + "</svg>\n"
 }
