@@ -150,6 +150,9 @@ impl Relay {
             busy = true;
             self.subscribed(hub, subscription, now);
         }
+        if busy {
+            self.sort_again();
+        }
         while let Some(peer) = hub.gone() {
             self.interests.gone(peer);
         }
@@ -239,11 +242,11 @@ impl Relay {
             self.interests.subscribed(*peer, topic);
         } else {
             self.interests.unsubscribed(*peer, topic);
-            self.sort_again();
         }
     }
 
-    /// Somebody wants less: what waits to go out together may not belong together any more.
+    /// Somebody may want more or less: what waits to go out together may not belong together any more. Before anything
+    /// is answered, since from its answer on a registration gets everything.
     fn sort_again(&mut self) {
         for message in std::mem::take(&mut self.pending) {
             match frame::parse(&message) {
@@ -261,12 +264,9 @@ impl Relay {
         match about {
             // It may have been about to leave, and has thought better of it.
             About::Event(name) => self.interests.subscribed(peer, &frame::topic(name)),
-            About::Leaving(name) => {
-                match name {
-                    Some(name) => self.interests.unsubscribed(peer, &frame::topic(name)),
-                    None => frame::FIRST_BYTES.chunks(1).for_each(|byte| self.interests.unsubscribed(peer, byte)),
-                }
-                self.sort_again();
+            About::Leaving(Some(name)) => self.interests.unsubscribed(peer, &frame::topic(name)),
+            About::Leaving(None) => {
+                frame::FIRST_BYTES.chunks(1).for_each(|byte| self.interests.unsubscribed(peer, byte));
             }
             About::Nothing | About::Shape(_) => {}
         }
