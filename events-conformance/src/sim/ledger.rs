@@ -16,8 +16,10 @@ struct Emitted {
 struct Source {
     records: Vec<Emitted>,
     counts: BTreeMap<String, u64>,
-    /// How often the server had been lost when it left; `None` while it is there.
-    left: Option<u32>,
+    /// How often the server had been lost when one last greeted it: to that one it has told everything.
+    greeted: u32,
+    /// Whether it has left.
+    left: bool,
 }
 
 impl Source {
@@ -111,10 +113,17 @@ impl Ledger {
         self.sources.insert(publisher, Source::default());
     }
 
-    /// A publisher leaves, everything acknowledged.
+    /// The present server has greeted a publisher.
+    pub fn greeted(&mut self, publisher: u64) {
+        if let Some(source) = self.sources.get_mut(&publisher) {
+            source.greeted = self.servers_lost;
+        }
+    }
+
+    /// A publisher leaves, everything acknowledged by the server that greeted it last.
     pub fn leaves(&mut self, program: usize, publisher: u64) {
         if let Some(source) = self.sources.get_mut(&publisher) {
-            source.left = Some(self.servers_lost);
+            source.left = true;
         }
         for watched in self.watched.values_mut().filter(|watched| watched.program == program) {
             watched.ended = true;
@@ -274,8 +283,8 @@ impl Ledger {
                     "handler {id} of {} in program {}, events of {publisher:x}",
                     watched.event, watched.program
                 );
-                // A server that died after a publisher had left took what only it knew with it.
-                if source.left.is_some_and(|lost| lost < self.servers_lost) {
+                // The last server to which a publisher told anything took what only it knew with it.
+                if source.left && source.greeted < self.servers_lost {
                     continue;
                 }
                 let aged = watched.server < self.servers_lost;

@@ -83,6 +83,11 @@ pub enum Mangle {
     Swap,
 }
 
+/// The id of a program, as publisher and client.
+fn id_of(at: usize) -> u64 {
+    0x100 + at as u64
+}
+
 /// How long a server that leaves waits for silence.
 const SILENCE: Now = 2_000;
 
@@ -239,7 +244,7 @@ impl World {
             Choice::Start => {}
             Choice::Join => {
                 let at = self.programs.len();
-                let id = 0x100 + at as u64;
+                let id = id_of(at);
                 self.net.wires.push(Default::default());
                 self.programs.push(Some(Program::new(at, id, self.limits, &mut self.net)));
                 self.ledger.joins(id);
@@ -320,11 +325,13 @@ impl World {
                             "          program {at}: handler {registration} {event} {publisher:x}#{sequence}{mark}"
                         );
                     }
+                    Noticed::Greeted => {}
                     other => println!("          program {at}: {other:?}"),
                 }
             }
             match noticed {
                 Noticed::Stands(id) => self.ledger.stands(id),
+                Noticed::Greeted => self.ledger.greeted(id_of(at)),
                 Noticed::Seen(seen) => self.ledger.saw(at, &seen)?,
             }
         }
