@@ -520,7 +520,7 @@ impl Relay {
                 1 => Stream::InRing(index),
                 _ => Stream::Next(sequence_behind(view)),
             };
-            let notes = views(message).map(|view| (view.name, view.header.sequence, at(&view)));
+            let notes = views(message).map(|view| (view, at(&view)));
             self.intake.note(first.publisher, notes);
         }
         for view in views(message).filter(|view| view.header.has(flags::RETAINED)) {
