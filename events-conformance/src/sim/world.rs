@@ -7,6 +7,8 @@ use events_core::delivery::relay::{Pace, Relay};
 use events_core::delivery::{Limits, Now};
 
 use events_core::dispatch::handling::Seen;
+use events_core::frame::bundle::views;
+use events_core::frame::flags;
 
 use super::ledger::{Ledger, payload};
 use super::net::Net;
@@ -223,6 +225,10 @@ impl World {
             Choice::Up(at) => {
                 let wire = &mut self.net.wires[at];
                 if let Some(frame) = wire.backlog.pop_front() {
+                    let header = views(&frame).next().map(|view| view.header);
+                    if let Some(header) = header.filter(|header| header.has(flags::OLDEST)) {
+                        self.ledger.begins(header.publisher, header.position);
+                    }
                     wire.arrived.push_back(frame);
                 }
             }
