@@ -51,6 +51,8 @@ pub struct Program {
 pub enum Noticed {
     /// A registration is active now.
     Stands(u64),
+    /// The present server has greeted.
+    Greeted,
     /// What handlers saw.
     Seen(Seen),
 }
@@ -211,6 +213,7 @@ impl Program {
                 }
                 Action::Greeted(greeting) => {
                     self.paused = false;
+                    noticed.push(Noticed::Greeted);
                     if greeting != Greeting::First {
                         // A new socket: what was queued in the old one is gone.
                         net.wires[self.at].backlog.clear();

@@ -7,6 +7,8 @@ use events_core::delivery::relay::{Pace, Relay};
 use events_core::delivery::{Limits, Now};
 
 use events_core::dispatch::handling::Seen;
+use events_core::frame::bundle::views;
+use events_core::frame::flags;
 
 use super::ledger::{Ledger, payload};
 use super::net::Net;
@@ -81,6 +83,11 @@ pub enum Mangle {
     Twice,
     /// The next one overtakes it.
     Swap,
+}
+
+/// The id of a program, as publisher and client.
+fn id_of(at: usize) -> u64 {
+    0x100 + at as u64
 }
 
 /// How long a server that leaves waits for silence.
@@ -218,6 +225,10 @@ impl World {
             Choice::Up(at) => {
                 let wire = &mut self.net.wires[at];
                 if let Some(frame) = wire.backlog.pop_front() {
+                    let header = views(&frame).next().map(|view| view.header);
+                    if let Some(header) = header.filter(|header| header.has(flags::OLDEST)) {
+                        self.ledger.begins(header.publisher, header.position);
+                    }
                     wire.arrived.push_back(frame);
                 }
             }
@@ -239,7 +250,7 @@ impl World {
             Choice::Start => {}
             Choice::Join => {
                 let at = self.programs.len();
-                let id = 0x100 + at as u64;
+                let id = id_of(at);
                 self.net.wires.push(Default::default());
                 self.programs.push(Some(Program::new(at, id, self.limits, &mut self.net)));
                 self.ledger.joins(id);
@@ -320,11 +331,13 @@ impl World {
                             "          program {at}: handler {registration} {event} {publisher:x}#{sequence}{mark}"
                         );
                     }
+                    Noticed::Greeted => {}
                     other => println!("          program {at}: {other:?}"),
                 }
             }
             match noticed {
                 Noticed::Stands(id) => self.ledger.stands(id),
+                Noticed::Greeted => self.ledger.greeted(id_of(at)),
                 Noticed::Seen(seen) => self.ledger.saw(at, &seen)?,
             }
         }

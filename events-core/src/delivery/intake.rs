@@ -3,9 +3,10 @@
 use hashlink::LinkedHashMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::ring::sequence_behind;
 use super::{Limits, Now};
 use crate::control::{Acked, Announced, Standing};
-use crate::frame::{Header, flags};
+use crate::frame::{Header, View, flags};
 
 /// What to do with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,16 +121,18 @@ impl Intake {
         header.has(flags::OLDEST) && header.position > 1
     }
 
-    /// Notes where the sequences stand behind frames that were handed out: the name of each, where it begins, and
-    /// where that leads.
-    pub fn note<'a>(&mut self, publisher: u64, frames: impl Iterator<Item = (&'a str, u64, Stream)>) {
+    /// Notes where the sequences stand behind frames that were handed out, and where that leads. What an earlier
+    /// server had acknowledged is before the base, whatever became of the word that said so.
+    pub fn note<'a>(&mut self, publisher: u64, frames: impl Iterator<Item = (View<'a>, Stream)>) {
         let most = self.limits.known;
         let Some(known) = self.publishers.get_mut(&publisher) else { return };
-        for (name, sequence, at) in frames {
-            if let Some(stream) = known.streams.get_mut(name) {
+        for (view, at) in frames {
+            let past = if view.header.has(flags::PAST) { sequence_behind(&view) } else { 0 };
+            if let Some(stream) = known.streams.get_mut(view.name) {
+                stream.base = stream.base.max(past);
                 stream.at = at;
             } else if known.streams.len() < most {
-                known.streams.insert(name.into(), Sequence { base: sequence, at });
+                known.streams.insert(view.name.into(), Sequence { base: past.max(view.header.sequence), at });
             }
         }
     }

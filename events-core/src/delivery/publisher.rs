@@ -357,8 +357,10 @@ impl Publisher {
     }
 
     /// What a server that knows nothing must hear before the window: the shapes, where the sequences
-    /// stand, and the retained events that have left the window.
+    /// stand, and the retained events that have left the window. What is open goes into the window before, since what
+    /// is counted and not there passes for lost.
     fn tell_again(&mut self) {
+        self.seal();
         let (in_window, fresh) = self.first_sequences();
         self.first.clear();
         for index in 0..self.streams.len() {

@@ -172,6 +172,9 @@ impl Relay {
             busy = true;
             self.subscribed(hub, subscription, now)?;
         }
+        if busy {
+            self.sort_again();
+        }
         while let Some(peer) = hub.gone() {
             self.interests.gone(peer);
         }
@@ -275,11 +278,11 @@ impl Relay {
             self.interests.subscribed(*peer, topic);
         } else {
             self.interests.unsubscribed(*peer, topic);
-            self.sort_again();
         }
     }
 
-    /// Somebody wants less: what waits to go out together may not belong together any more.
+    /// Somebody may want more or less: what waits to go out together may not belong together any more. Before anything
+    /// is answered, since from its answer on a registration gets everything.
     fn sort_again(&mut self) {
         for message in std::mem::take(&mut self.pending) {
             match frame::parse(&message) {
@@ -297,12 +300,9 @@ impl Relay {
         match about {
             // It may have been about to leave, and has thought better of it.
             About::Event(name) => self.interests.subscribed(peer, &frame::topic(name)),
-            About::Leaving(name) => {
-                match name {
-                    Some(name) => self.interests.unsubscribed(peer, &frame::topic(name)),
-                    None => frame::FIRST_BYTES.chunks(1).for_each(|byte| self.interests.unsubscribed(peer, byte)),
-                }
-                self.sort_again();
+            About::Leaving(Some(name)) => self.interests.unsubscribed(peer, &frame::topic(name)),
+            About::Leaving(None) => {
+                frame::FIRST_BYTES.chunks(1).for_each(|byte| self.interests.unsubscribed(peer, byte));
             }
             About::Nothing | About::Shape(_) => {}
         }
@@ -574,7 +574,7 @@ impl Relay {
                 1 => Stream::InRing(index),
                 _ => Stream::Next(sequence_behind(view)),
             };
-            let notes = views(message).map(|view| (view.name, view.header.sequence, at(&view)));
+            let notes = views(message).map(|view| (view, at(&view)));
             self.intake.note(first.publisher, notes);
         }
         for view in views(message).filter(|view| view.header.has(flags::RETAINED)) {

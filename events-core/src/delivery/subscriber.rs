@@ -10,7 +10,7 @@
 //! While it is live, every registration that is not active yet asks the server by a sync of its own. And nothing is
 //! taken back before the server has answered that it knows: see [`interests`](super::interests).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hashlink::LinkedHashMap;
 use rustc_hash::FxBuildHasher;
@@ -74,6 +74,8 @@ pub struct Subscriber {
     held: bool,
     /// The subscription to replays was taken back, since the server said bye.
     parted: bool,
+    /// Retained frames that the server got back during a replay, by event.
+    told: BTreeMap<String, Frame>,
     ignored: u64,
     duplicates: u64,
 }
@@ -99,6 +101,7 @@ impl Subscriber {
             barrier: None,
             held: false,
             parted: false,
+            told: BTreeMap::new(),
             ignored: 0,
             duplicates: 0,
         }
@@ -186,6 +189,7 @@ impl Subscriber {
 
     /// The connection broke.
     pub fn disconnected(&mut self) {
+        self.told.clear();
         self.state = State::Apart;
     }
 
@@ -252,7 +256,8 @@ impl Subscriber {
             Ok(Content::Event(view)) => {
                 let (publisher, position) = (view.header.publisher, view.header.position);
                 if view.header.has(flags::TOLD_AGAIN) {
-                    actions.push_back(Action::Step(Step::Retained(head)));
+                    let name = view.name.to_owned();
+                    self.told_again(name, head, actions);
                 } else if self.state != State::Live {
                     self.ignored += 1;
                 } else if position == 0 || self.advance(publisher, position) {
@@ -269,6 +274,16 @@ impl Subscriber {
                 }
             }
             Err(_) => actions.push_back(Action::Step(Step::Malformed)),
+        }
+    }
+
+    /// A retained frame that the server has got back. Told while frames are ignored it would come once more, as new,
+    /// under the next server: it waits until the end of the replay has noted its position.
+    fn told_again(&mut self, name: String, frame: Frame, actions: &mut VecDeque<Action>) {
+        match self.state {
+            State::Live => actions.push_back(Action::Step(Step::Retained(frame))),
+            State::Syncing(_) | State::Resuming(_) => drop(self.told.insert(name, frame)),
+            State::Apart => {}
         }
     }
 
@@ -317,6 +332,7 @@ impl Subscriber {
     }
 
     fn hello(&mut self, epoch: u64, now: Now, actions: &mut VecDeque<Action>) {
+        self.told.clear();
         let greeting = match self.epoch.replace(epoch) {
             None => Greeting::First,
             Some(before) if before == epoch => Greeting::Same,
@@ -335,7 +351,7 @@ impl Subscriber {
     /// The server leaves: all that it had for this client came before this word, and it waits for the
     /// client to let go.
     fn bye(&mut self, actions: &mut VecDeque<Action>) {
-        self.state = State::Apart;
+        self.disconnected();
         if !std::mem::replace(&mut self.parted, true) {
             actions.push_back(Action::Unsubscribe(Topic::Rx { client: self.client }.bytes()));
         }
@@ -359,6 +375,7 @@ impl Subscriber {
             }
         }
         if self.registrations.iter().all(|registration| registration.pending.is_some()) {
+            self.told.clear();
             self.state = State::Live;
             self.ask(now, actions);
         } else {
@@ -452,6 +469,8 @@ impl Subscriber {
                 self.raise(publisher, position);
             }
             actions.push_back(Action::Step(Step::Reached(replay.sequences)));
+            let told = std::mem::take(&mut self.told).into_values();
+            actions.extend(told.map(|frame| Action::Step(Step::Retained(frame))));
             self.state = State::Live;
             self.ask(now, actions);
         }

@@ -48,6 +48,19 @@ struct Kept {
     frame: Frame,
 }
 
+impl Kept {
+    /// The message as it is sent: what is before `past` says that it is.
+    fn marked(&self, oldest: bool, past: u64) -> Frame {
+        if !oldest && self.first >= past {
+            return self.frame.clone();
+        }
+        Frame::new(bundle::with_flags(&self.frame, |number| {
+            let past = if self.first + (number as u64) < past { flags::PAST } else { 0 };
+            if oldest && number == 0 { past | flags::OLDEST } else { past }
+        }))
+    }
+}
+
 impl Window {
     /// An empty window; the first position is 1.
     #[must_use]
@@ -141,17 +154,11 @@ impl Window {
         if !self.can_send() {
             return None;
         }
-        let Kept { first, end, frame } = self.messages.get(self.index_of(self.cursor))?;
-        self.in_flight += frame.len();
-        self.cursor = *end;
-        let oldest = *first == self.first && std::mem::take(&mut self.mark_oldest);
-        if !oldest && *first >= self.past {
-            return Some(frame.clone());
-        }
-        Some(Frame::new(bundle::with_flags(frame, |number| {
-            let past = if first + (number as u64) < self.past { flags::PAST } else { 0 };
-            if oldest && number == 0 { past | flags::OLDEST } else { past }
-        })))
+        let kept = self.messages.get(self.index_of(self.cursor))?;
+        self.in_flight += kept.frame.len();
+        self.cursor = kept.end;
+        let oldest = kept.first == self.first && std::mem::take(&mut self.mark_oldest);
+        Some(kept.marked(oldest, self.past))
     }
 
     /// What the server said. Returns whether it does not know this publisher at all, so that all is
@@ -201,7 +208,7 @@ impl Window {
     #[must_use]
     pub fn probe(&self) -> Option<Frame> {
         let newest = self.messages.get(self.index_of(self.cursor.checked_sub(1)?));
-        (self.expected < self.cursor).then(|| newest.map(|kept| kept.frame.clone()))?
+        (self.expected < self.cursor).then(|| newest.map(|kept| kept.marked(false, self.past)))?
     }
 
     /// Which message holds the frame at `position`; behind the last one if none does.
