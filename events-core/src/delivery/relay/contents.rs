@@ -18,26 +18,27 @@ impl Relay {
         if fits {
             return false;
         }
-        self.figures.excess += 1;
-        self.withhold(view, now);
+        self.figures.excess += u64::from(self.withhold(view, now));
         true
     }
 
     /// Goes on behind a frame that is given to nobody. The sequence tells those who listen what they did not get.
-    pub(super) fn withhold(&mut self, view: &View<'_>, now: Now) {
+    /// `false`: it came before, or too early, and was seen or will be.
+    pub(super) fn withhold(&mut self, view: &View<'_>, now: Now) -> bool {
         let header = &view.header;
-        if header.position == 0
-            || header.has(flags::TOLD_AGAIN)
-            || !matches!(self.intake.judge(header, 1, now), Verdict::Take(_))
-        {
-            return;
+        if header.position == 0 || header.has(flags::TOLD_AGAIN) {
+            return true;
+        }
+        if !matches!(self.intake.judge(header, 1, now), Verdict::Take(_)) {
+            return false;
         }
         if Intake::is_resumed(header) && self.grace.is_none() {
             self.grace = Some(now + self.limits.grace);
         }
         self.intake.take(header.publisher, header.position, 0, now);
         let next = header.sequence.saturating_add(view.count());
-        self.intake.note(header.publisher, std::iter::once((view.name, header.sequence, Stream::Next(next))));
+        self.intake.note(header.publisher, std::iter::once((*view, Stream::Next(next))));
+        true
     }
 
     /// Whether of several frames in one message each has to be looked at, since some may be dropped.

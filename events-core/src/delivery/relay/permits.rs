@@ -91,9 +91,11 @@ impl Relay {
         if permission.emit.contain(name) {
             return false;
         }
-        self.figures.denied += 1;
-        let Some(view) = view else { return true };
-        self.withhold(view, now);
+        let Some(view) = view else {
+            self.figures.denied += 1;
+            return true;
+        };
+        self.figures.denied += u64::from(self.withhold(view, now));
         self.deny(view.header.publisher, Denied { emitted: true, event: name.to_owned() }, now);
         true
     }
