@@ -82,7 +82,11 @@ pub fn relay(bytes: &[u8]) {
                 let figures = relay.figures();
                 assert!(figures.publishers <= limits.known as u64 && figures.clients <= limits.known as u64);
                 // Full is full: what came last may have gone over it, by no more than itself.
-                assert!(relay.kept_bytes() <= limits.window + (limits.window_frames + 1) * 1024, "{}", relay.kept_bytes());
+                assert!(
+                    relay.kept_bytes() <= limits.window + (limits.window_frames + 1) * 1024,
+                    "{}",
+                    relay.kept_bytes()
+                );
             }
         }
     }

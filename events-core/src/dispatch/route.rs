@@ -4,8 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::error::{Error, Lagged};
 use crate::__private::Withheld;
+use crate::error::{Error, Lagged};
 use crate::event::{Catalog, EventInfo, Receive};
 use crate::reader::Reader;
 use crate::received::{About, Received};

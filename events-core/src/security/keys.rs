@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{KeyPair, PublicKey, SecurityError, folder};
-use crate::engine::zmq::effective_user;
+use crate::process::effective_user;
 
 /// No certificate is larger.
 const LARGEST: u64 = 64 * 1024;

@@ -15,6 +15,7 @@ use super::sys::{self, Message, Socket};
 use super::wake::Wake;
 use super::{QUEUE, Shared, io_error};
 use crate::engine::{Addresses, EngineError, Frame, Hub, Owner, Peer, PublishError, Subscription, Waker};
+use crate::process::effective_user;
 
 /// How long a listener of a server that has just ended may still hold its port.
 const PORT_FREE: Duration = Duration::from_millis(500);
@@ -80,7 +81,7 @@ impl ZmqHub {
             xpub.set_bytes(z::ZMQ_XPUB_WELCOME_MSG, welcome)?;
             for (socket, address) in [(&pull, &emit), (&xpub, &reg)] {
                 if let Address::Ipc(_) = address {
-                    socket.set_bytes(sys::IPC_FILTER_UID, &sys::effective_user().to_ne_bytes())?;
+                    socket.set_bytes(sys::IPC_FILTER_UID, &effective_user().to_ne_bytes())?;
                 }
             }
             // Without keys nothing of what the events tell would be asked.
