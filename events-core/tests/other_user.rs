@@ -117,10 +117,12 @@ fn only_ours_arrives(hub: &mut dyn events_core::engine::Hub, at: &Addresses) {
 
 #[test]
 fn another_user_comes_to_no_socket() {
-    let folder = tempfile::tempdir().expect("a folder for the sockets");
-    let at = ipc(folder.path());
+    let outer = tempfile::tempdir().expect("a folder that others may look into");
+    let folder = outer.path().join("made-by-us");
+    let at = ipc(&folder);
     let mut hub = engine().bind(&at, b"hello").expect("free");
-    let Some(tried) = another_user_tries(folder.path()) else { return };
+    fs::set_permissions(outer.path(), Permissions::from_mode(0o755)).expect("ours");
+    let Some(tried) = another_user_tries(&folder) else { return };
     assert_eq!(tried.len(), 6);
     assert!(tried.iter().all(|tried| tried.ends_with(": refused")), "{tried:?}");
     only_ours_arrives(&mut *hub, &at);
@@ -128,13 +130,15 @@ fn another_user_comes_to_no_socket() {
 
 #[test]
 fn another_user_is_refused_even_where_the_folder_was_opened_up() {
-    let folder = tempfile::tempdir().expect("a folder for the sockets");
-    let at = ipc(folder.path());
+    let outer = tempfile::tempdir().expect("a folder that others may look into");
+    let folder = outer.path().join("made-by-us");
+    let at = ipc(&folder);
     let mut hub = engine().bind(&at, b"hello").expect("free");
-    for path in [folder.path().to_owned(), folder.path().join("emit"), folder.path().join("reg")] {
+    fs::set_permissions(outer.path(), Permissions::from_mode(0o755)).expect("ours");
+    for path in [folder.clone(), folder.join("emit"), folder.join("reg")] {
         fs::set_permissions(path, Permissions::from_mode(0o777)).expect("ours");
     }
-    let Some(tried) = another_user_tries(folder.path()) else { return };
+    let Some(tried) = another_user_tries(&folder) else { return };
     let expected = [
         "listing: worked",
         "connecting to emit: worked",
@@ -146,7 +150,7 @@ fn another_user_is_refused_even_where_the_folder_was_opened_up() {
     assert_eq!(tried, expected);
     // Nor does anybody of ours go where others can put a socket, until it is closed again.
     assert!(matches!(engine().connect(&at), Err(EngineError::Security(SecurityError::Unsafe { .. }))));
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("ours");
+    fs::set_permissions(&folder, Permissions::from_mode(0o700)).expect("ours");
     only_ours_arrives(&mut *hub, &at);
 }
 
