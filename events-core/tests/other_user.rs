@@ -46,7 +46,10 @@ fn another_user_tries(folder: &Path) -> Option<Vec<String>> {
     let place = tempfile::tempdir().expect("a folder for the program");
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("ours");
     let program = place.path().join("another");
-    fs::copy(std::env::current_exe().expect("this program"), &program).expect("ours");
+    // By another process: one that this one starts just then would inherit the file open for writing, and what is
+    // open for writing cannot be run.
+    let copied = Command::new("cp").arg(std::env::current_exe().expect("this program")).arg(&program).status();
+    assert!(copied.expect("cp is there").success());
     let output = Command::new("setpriv")
         .args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"])
         .arg(&program)
