@@ -59,7 +59,7 @@ pub fn default_client() -> Result<&'static Client, Error> {
         (None, _) => (default_addresses(), ClientOptions::default()),
     };
     let client = Client::with_options(&addresses.emit, &addresses.reg, options)?;
-    events_core::exit::at_exit(drain);
+    events_core::process::at_exit(drain);
     Ok(DEFAULT.get_or_init(|| client))
 }
 

@@ -1,4 +1,5 @@
 //! Hands on where libsodium was built.
+#![forbid(unsafe_code)]
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

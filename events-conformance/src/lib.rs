@@ -1,4 +1,5 @@
 //! What every engine and the delivery must do.
+#![forbid(unsafe_code)]
 
 pub mod faulty;
 pub mod sim;

@@ -46,6 +46,15 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Shown in the place of so many bytes of which it is not known what in them is secret.
+pub struct Withheld(pub usize);
+
+impl std::fmt::Debug for Withheld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<{} bytes>", self.0)
+    }
+}
+
 /// What `derive(Debug)` does, with what stands in the place of secrets.
 pub fn debug_struct(
     f: &mut std::fmt::Formatter<'_>,

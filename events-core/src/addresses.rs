@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::engine::Addresses;
+use crate::process::effective_user;
 
 /// The variable that holds the emit address.
 pub const EMIT_VARIABLE: &str = "EVENTS_EMIT_ADDR";
@@ -39,10 +40,4 @@ pub fn folder() -> PathBuf {
         .or_else(|| Some(Path::new("/run/user").join(user.to_string())).filter(|folder| folder.is_dir()))
         .map(|folder| folder.join("events"))
         .unwrap_or_else(|| std::env::temp_dir().join(format!("events-{user}")))
-}
-
-#[allow(unsafe_code)]
-fn effective_user() -> libc::uid_t {
-    // SAFETY: takes nothing, always succeeds, and touches no memory of ours.
-    unsafe { libc::geteuid() }
 }

@@ -154,7 +154,7 @@ impl Dispatcher {
     fn retained(&mut self, view: &View<'_>, registration: u64, around: &mut dyn Around) {
         if let Some((number, Ok(record))) = view.records().enumerate().last() {
             let last = View {
-                header: Header { sequence: view.header.sequence + number as u64, ..view.header },
+                header: Header { sequence: view.header.sequence.wrapping_add(number as u64), ..view.header },
                 records: record,
                 ..*view
             };

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+/// Stands in for what came in a secret field.
+const SECRET: &str = "<secret>";
+
 /// Why a payload cannot be taken.
 ///
 /// One pointer wide, so that the way without errors stays quick.
@@ -111,6 +114,24 @@ impl TakeError {
     pub fn within(mut self, name: &str) -> TakeError {
         let dot = if self.0.path.is_empty() || self.0.path.starts_with('[') { "" } else { "." };
         self.0.path = format!("{name}{dot}{}", self.0.path);
+        self
+    }
+
+    /// The same error; if it is inside one of the fields `secrets`, without anything of what came.
+    #[cold]
+    #[must_use]
+    pub fn hiding(mut self, secrets: &[&str]) -> TakeError {
+        let Fault { kind, path, .. } = &mut *self.0;
+        let field = path.split(['.', '[']).next().unwrap_or_default();
+        let Some(secret) = secrets.iter().find(|secret| **secret == field) else { return self };
+        // The keys of a map stand in the path.
+        *path = (*secret).to_owned();
+        match kind {
+            TakeErrorKind::Range { found, .. } => *found = Cow::Borrowed(SECRET),
+            TakeErrorKind::Variant { found, .. } => SECRET.clone_into(found),
+            TakeErrorKind::Serde { why } => SECRET.clone_into(why),
+            _ => {}
+        }
         self
     }
 

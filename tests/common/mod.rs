@@ -64,6 +64,11 @@ impl Process {
         self.errors.as_ref().expect("its stderr").recv_timeout(LIMIT).expect("a line in time")
     }
 
+    /// The next line that it has said on stderr, until it has ended and there are no more.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.errors.as_ref()?.recv_timeout(LIMIT).ok()
+    }
+
     /// Nobody reads what it prints any more.
     pub(crate) fn ignore(&mut self) {
         self.lines = mpsc::channel().1;

@@ -8,6 +8,7 @@
 //! The face is that of `zeromq-src` 0.2. What differs: libsodium is linked whatever the caller says,
 //! and the features that a configure script would find are set (upstream writes an empty
 //! `platform.hpp`). See docs/decisions/zmq-build.md.
+#![forbid(unsafe_code)]
 
 use std::env;
 

@@ -105,10 +105,12 @@ pub(super) fn take(fields: &[Field], begin: &TokenStream) -> TokenStream {
     let takes = fields.iter().map(Field::take);
     let taken: Vec<_> = (0..fields.len()).map(|index| format_ident!("__{index}")).collect();
     let mutable = (!fields.is_empty()).then(|| quote!(mut));
+    let secrets: Vec<_> = fields.iter().filter(|field| field.secret).map(|field| &field.wire).collect();
+    let failure = if secrets.is_empty() { quote!(failure()) } else { quote!(failure_hiding(&[#(#secrets),*])) };
     let all = (!fields.is_empty()).then(|| {
         quote! {
             let (#(::std::option::Option::Some(#taken),)*) = (#(#takes,)*) else {
-                return __fields.failure();
+                return __fields.#failure;
             };
         }
     });

@@ -15,6 +15,7 @@ pub(super) fn any_event(catalog: &Catalog) -> TokenStream {
         catalog.name, catalog.doc
     ));
     let rust_names: Vec<_> = catalog.events.iter().map(|event| format_ident!("{}", event.rust_name)).collect();
+    let shown_names: Vec<_> = catalog.events.iter().map(|event| &event.rust_name).collect();
     let wire_names: Vec<_> = catalog.events.iter().map(|event| &event.name).collect();
     let variants = catalog.events.iter().zip(&rust_names).map(|(event, name)| {
         let doc = doc(&event.doc);
@@ -30,7 +31,7 @@ pub(super) fn any_event(catalog: &Catalog) -> TokenStream {
     quote! {
         #about
         #[allow(deprecated, clippy::large_enum_variant)]
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, PartialEq)]
         pub enum AnyEvent {
             #(#variants)*
             /// An event that is not in this catalog: its sender has a newer one.
@@ -40,6 +41,21 @@ pub(super) fn any_event(catalog: &Catalog) -> TokenStream {
                 /// Its payload as it came, one MessagePack array.
                 bytes: ::std::vec::Vec<u8>,
             },
+        }
+
+        #[allow(deprecated)]
+        impl ::std::fmt::Debug for AnyEvent {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                let (name, event): (&str, &dyn ::std::fmt::Debug) = match self {
+                    #(Self::#rust_names(event) => (#shown_names, event),)*
+                    Self::Unknown { name, bytes } => {
+                        // Nobody here knows what in it is secret.
+                        let bytes = __events::__private::Withheld(bytes.len());
+                        return f.debug_struct("Unknown").field("name", name).field("bytes", &bytes).finish();
+                    }
+                };
+                f.debug_tuple(name).field(event).finish()
+            }
         }
 
         #[allow(deprecated)]

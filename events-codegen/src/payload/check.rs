@@ -11,12 +11,14 @@ use crate::time;
 pub(super) struct Checker<'c> {
     catalog: &'c Catalog,
     path: Vec<String>,
+    /// So many of the fields in the path are secret: then nothing that was given is told.
+    secret: usize,
     mistakes: Vec<PayloadMistake>,
 }
 
 impl<'c> Checker<'c> {
     pub(super) fn new(catalog: &'c Catalog) -> Checker<'c> {
-        Checker { catalog, path: Vec::new(), mistakes: Vec::new() }
+        Checker { catalog, path: Vec::new(), secret: 0, mistakes: Vec::new() }
     }
 
     pub(super) fn finish(self) -> Vec<PayloadMistake> {
@@ -37,10 +39,13 @@ impl<'c> Checker<'c> {
     /// What `name=value` says, as JSON.
     pub(super) fn pairs<S: AsRef<str>>(&mut self, event: &Event, given: &[S]) -> Map<String, Json> {
         let mut object = Map::new();
-        for pair in given {
+        let any_secret = event.fields.iter().any(|field| field.secret);
+        for (number, pair) in (1..).zip(given) {
             let pair = pair.as_ref();
             let Some((name, value)) = pair.split_once('=') else {
-                self.mistake(format!("`{pair}` is no `field=value`"));
+                // It may be what was meant for a secret field.
+                let what = if any_secret { format!("number {number} of the fields") } else { format!("`{pair}`") };
+                self.mistake(format!("{what} is no `field=value`"));
                 continue;
             };
             let field = event.fields.iter().find(|field| field.name == name);
@@ -88,6 +93,10 @@ impl<'c> Checker<'c> {
     fn fields(&mut self, whose: &str, fields: &[Field], given: &Map<String, Json>) -> Vec<Value> {
         for name in given.keys() {
             if !fields.iter().any(|field| field.name == *name) {
+                if self.secret > 0 {
+                    self.mistake(format!("unknown field; {whose} does not have it"));
+                    continue;
+                }
                 let names = || fields.iter().map(|field| field.name.as_str());
                 let has = if fields.is_empty() { "no fields".to_owned() } else { list(names()) };
                 self.mistake(format!("unknown field `{name}`; {whose} has {has}{}", did_you_mean(name, names())));
@@ -96,7 +105,12 @@ impl<'c> Checker<'c> {
         let mut values = Vec::with_capacity(fields.len());
         for field in fields {
             let value = match given.get(&field.name) {
-                Some(json) => self.within(&field.name, |checker| checker.value(&field.ty, json)),
+                Some(json) => {
+                    self.secret += usize::from(field.secret);
+                    let value = self.within(&field.name, |checker| checker.value(&field.ty, json));
+                    self.secret -= usize::from(field.secret);
+                    value
+                }
                 None => match (&field.default, &field.ty) {
                     (Some(default), _) => Some(default.clone()),
                     (None, Type::Optional(_)) => Some(Value::None),
@@ -116,7 +130,7 @@ impl<'c> Checker<'c> {
             (Type::Optional(_), Json::Null) => Some(Value::None),
             (Type::Optional(of), json) => Some(Value::Some(Box::new(self.value(of, json)?))),
             (Type::Scalar(scalar), json) => scalar_value(*scalar, json).or_else(|| {
-                self.mistake(format!("expected {}, found {}", takes(*scalar), shown(json)));
+                self.mistake(format!("expected {}, found {}", takes(*scalar), self.shown(json)));
                 None
             }),
             (Type::List(of), Json::Array(items)) => {
@@ -131,7 +145,8 @@ impl<'c> Checker<'c> {
                 let entries: Vec<_> = object
                     .iter()
                     .map(|(key, item)| {
-                        let value = self.within(&format!("[{key:?}]"), |checker| checker.value(of, item));
+                        let place = if self.secret > 0 { "[..]".to_owned() } else { format!("[{key:?}]") };
+                        let value = self.within(&place, |checker| checker.value(of, item));
                         Some((key.clone(), value?))
                     })
                     .collect();
@@ -159,8 +174,11 @@ impl<'c> Checker<'c> {
                 let place = variants.iter().position(|variant| variant.name == *name);
                 if place.is_none() {
                     let names = || variants.iter().map(|variant| variant.name.as_str());
-                    let meant = did_you_mean(name, names());
-                    self.mistake(format!("`{}` has no variant `{name}`; there are {}{meant}", ty.name, list(names())));
+                    let (named, meant) = match self.secret {
+                        0 => (format!(" `{name}`"), did_you_mean(name, names())),
+                        _ => (" of this name".to_owned(), String::new()),
+                    };
+                    self.mistake(format!("`{}` has no variant{named}; there are {}{meant}", ty.name, list(names())));
                 }
                 place.map(Value::Variant)
             }
@@ -177,8 +195,17 @@ impl<'c> Checker<'c> {
     }
 
     fn wrong(&mut self, expected: &str, json: &Json) -> Option<Value> {
-        self.mistake(format!("expected {expected}, found {}", shown(json)));
+        self.mistake(format!("expected {expected}, found {}", self.shown(json)));
         None
+    }
+
+    /// What was given, or what kind of thing it is.
+    fn shown(&self, json: &Json) -> String {
+        match json {
+            Json::Bool(_) | Json::Number(_) if self.secret == 0 => format!("`{json}`"),
+            Json::String(text) if self.secret == 0 && text.len() <= 40 => format!("{text:?}"),
+            other => kind(other).to_owned(),
+        }
     }
 
     fn mistake(&mut self, message: String) {
@@ -253,14 +280,6 @@ fn takes(scalar: Scalar) -> String {
             let (low, high) = integer_range(integer).unwrap_or_default();
             format!("an integer from {low} to {high}")
         }
-    }
-}
-
-fn shown(json: &Json) -> String {
-    match json {
-        Json::Bool(_) | Json::Number(_) => format!("`{json}`"),
-        Json::String(text) if text.len() <= 40 => format!("{text:?}"),
-        other => kind(other).to_owned(),
     }
 }
 

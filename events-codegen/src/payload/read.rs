@@ -55,9 +55,12 @@ impl<'de> Visitor<'de> for Fields<'_> {
         let mut object = Map::new();
         for field in fields {
             let typed = Typed { catalog, ty: &field.ty, secrets };
-            let taken = sequence
-                .next_element_seed(typed)
-                .map_err(|why| A::Error::custom(format_args!("field `{}`: {why}", field.name)))?;
+            let hidden = field.secret && secrets == Secrets::Hidden;
+            let taken = sequence.next_element_seed(typed).map_err(|why| match hidden {
+                // What is wrong with it would tell what it is.
+                true => A::Error::custom(format_args!("field `{}` is not {}", field.name, typed.what())),
+                false => A::Error::custom(format_args!("field `{}`: {why}", field.name)),
+            })?;
             let value = match (taken, &field.default, &field.ty) {
                 (Some(value), ..) => value,
                 (None, Some(default), ty) => typed.default(default, ty),
@@ -69,7 +72,6 @@ impl<'de> Visitor<'de> for Fields<'_> {
                     )));
                 }
             };
-            let hidden = field.secret && secrets == Secrets::Hidden;
             object.insert(field.name.clone(), if hidden { Json::from(SECRET) } else { value });
         }
         while sequence.next_element::<IgnoredAny>()?.is_some() {}

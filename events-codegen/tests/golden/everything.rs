@@ -485,7 +485,7 @@ pub struct Old<Uid_ = ::std::string::String> {
 ///
 /// A `match` on it without `_` is complete: it does not compile any more once the catalog has an event that it misses. Whoever wants to be told of new events in this way leaves `_` out and names [`AnyEvent::Unknown`], which only ever holds events of a newer catalog; whoever does not, writes `_ => {}`.
 #[allow(deprecated, clippy::large_enum_variant)]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum AnyEvent {
     /// An event without fields.
     Nothing(Nothing),
@@ -514,6 +514,32 @@ pub enum AnyEvent {
         /// Its payload as it came, one MessagePack array.
         bytes: ::std::vec::Vec<u8>,
     },
+}
+
+#[allow(deprecated)]
+impl ::std::fmt::Debug for AnyEvent {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        let (name, event): (&str, &dyn ::std::fmt::Debug) = match self {
+            Self::Nothing(event) => ("Nothing", event),
+            Self::Uid(event) => ("Uid", event),
+            Self::Scalars(event) => ("Scalars", event),
+            Self::Nested(event) => ("Nested", event),
+            Self::Keywords(event) => ("Keywords", event),
+            Self::Defaults(event) => ("Defaults", event),
+            Self::Secrets(event) => ("Secrets", event),
+            Self::Parameters(event) => ("Parameters", event),
+            Self::Old(event) => ("Old", event),
+            Self::Unknown { name, bytes } => {
+                let bytes = __events::__private::Withheld(bytes.len());
+                return f
+                    .debug_struct("Unknown")
+                    .field("name", name)
+                    .field("bytes", &bytes)
+                    .finish();
+            }
+        };
+        f.debug_tuple(name).field(event).finish()
+    }
 }
 
 #[allow(deprecated)]

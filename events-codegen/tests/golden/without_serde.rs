@@ -37,7 +37,7 @@ pub struct PlainSwitched<What = ::std::string::String, Raw = ::std::vec::Vec<u8>
 ///
 /// A `match` on it without `_` is complete: it does not compile any more once the catalog has an event that it misses. Whoever wants to be told of new events in this way leaves `_` out and names [`AnyEvent::Unknown`], which only ever holds events of a newer catalog; whoever does not, writes `_ => {}`.
 #[allow(deprecated, clippy::large_enum_variant)]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum AnyEvent {
     /// Something was switched.
     PlainSwitched(PlainSwitched),
@@ -48,6 +48,24 @@ pub enum AnyEvent {
         /// Its payload as it came, one MessagePack array.
         bytes: ::std::vec::Vec<u8>,
     },
+}
+
+#[allow(deprecated)]
+impl ::std::fmt::Debug for AnyEvent {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        let (name, event): (&str, &dyn ::std::fmt::Debug) = match self {
+            Self::PlainSwitched(event) => ("PlainSwitched", event),
+            Self::Unknown { name, bytes } => {
+                let bytes = __events::__private::Withheld(bytes.len());
+                return f
+                    .debug_struct("Unknown")
+                    .field("name", name)
+                    .field("bytes", &bytes)
+                    .finish();
+            }
+        };
+        f.debug_tuple(name).field(event).finish()
+    }
 }
 
 #[allow(deprecated)]

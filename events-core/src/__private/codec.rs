@@ -206,6 +206,12 @@ impl<'r, 'a> Fields<'r, 'a> {
         Err(self.failed.unwrap_or_else(|| TakeError::new(TakeErrorKind::Missing, self.input.position())))
     }
 
+    /// The same of a struct with fields that are secret.
+    #[cold]
+    pub fn failure_hiding<T>(self, secrets: &[&str]) -> Result<T, TakeError> {
+        self.failure().map_err(|error| error.hiding(secrets))
+    }
+
     #[cold]
     fn missing<T>(&mut self, name: &'static str) -> Option<T> {
         self.fail(TakeError::new(TakeErrorKind::Missing, self.input.position()), name)

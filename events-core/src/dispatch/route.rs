@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::__private::Withheld;
 use crate::error::{Error, Lagged};
 use crate::event::{Catalog, EventInfo, Receive};
 use crate::reader::Reader;
@@ -173,7 +174,7 @@ impl<A: Catalog> Route for AnyOf<A> {
 }
 
 /// An event as it came, for programs that know its type only at run time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RawEvent {
     /// The event's name.
     pub name: String,
@@ -181,6 +182,17 @@ pub struct RawEvent {
     pub fingerprint: u64,
     /// The payload: one MessagePack array.
     pub payload: Vec<u8>,
+}
+
+/// Without the payload: what in it is secret is not known here.
+impl std::fmt::Debug for RawEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawEvent")
+            .field("name", &self.name)
+            .field("fingerprint", &self.fingerprint)
+            .field("payload", &Withheld(self.payload.len()))
+            .finish()
+    }
 }
 
 struct Raw(Handlers<RawEvent>);

@@ -40,7 +40,6 @@ mod zap;
 
 use address::Address;
 pub use sys::SharedMessage;
-pub(crate) use sys::effective_user;
 
 /// Messages that a queue between two programs holds, in each direction and per connection.
 ///

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::SecurityError;
-use crate::engine::zmq::effective_user;
+use crate::process::effective_user;
 
 /// Makes `folder` for this user alone, or checks that nobody else can change what is in it.
 pub(crate) fn own(folder: &Path) -> Result<(), SecurityError> {

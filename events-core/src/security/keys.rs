@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use super::{KeyPair, PublicKey, SecurityError, certificate, folder};
-use crate::engine::zmq::effective_user;
 use crate::permission::{Names, Permission};
+use crate::process::effective_user;
 
 /// No certificate is larger.
 const LARGEST: u64 = 64 * 1024;

@@ -20,6 +20,7 @@ use super::wake::Wake;
 use super::{QUEUE, Shared, io_error};
 use crate::engine::{Addresses, Bounds, EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription, Waker};
 use crate::permission::Permission;
+use crate::process::effective_user;
 
 /// How long a listener of a server that has just ended may still hold its port.
 const PORT_FREE: Duration = Duration::from_millis(500);
@@ -97,7 +98,7 @@ impl ZmqHub {
                 let handshake = i32::try_from(bounds.handshake.as_millis()).unwrap_or(i32::MAX);
                 socket.set_int(z::ZMQ_HANDSHAKE_IVL, handshake.max(1))?;
                 if let Address::Ipc(_) = address {
-                    socket.set_bytes(sys::IPC_FILTER_UID, &sys::effective_user().to_ne_bytes())?;
+                    socket.set_bytes(sys::IPC_FILTER_UID, &effective_user().to_ne_bytes())?;
                 }
             }
             let watch = |socket| Watched::new(&shared.context.zmq, socket);

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::address::Address;
-use super::sys;
+
 use crate::engine::EngineError;
+use crate::process::effective_user;
 use crate::security::folder;
 
 /// A right to serve at one address, held while this value lives.
@@ -141,7 +142,7 @@ fn open_lock(file: &Path) -> io::Result<File> {
 
 /// Where locks and sockets of this user go.
 fn runtime_folder() -> Result<PathBuf, EngineError> {
-    let user = sys::effective_user();
+    let user = effective_user();
     let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let folder = given
         .or_else(|| Some(format!("/run/user/{user}").into()))

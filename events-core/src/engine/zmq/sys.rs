@@ -361,12 +361,6 @@ pub(super) fn shutdown(socket: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) })
 }
 
-/// The user this process acts as.
-pub(crate) fn effective_user() -> u32 {
-    // SAFETY: takes nothing and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 /// Raises the limit of open descriptors as far as it goes without privileges.
 pub(super) fn raise_descriptor_limit() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -1,0 +1,5 @@
+//! See `events_fuzz::catalog`.
+#![no_main]
+#![forbid(unsafe_code)]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| events_fuzz::catalog(bytes));
