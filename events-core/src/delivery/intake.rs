@@ -275,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_server_had_acknowledged_is_before_the_base() {
+        let mut intake = Intake::new(Limits::default());
+        intake.take(1, 1, 1, 0);
+        let mut note = |flags, sequence| {
+            let header = Header { flags, publisher: 1, position: 1, sequence, fingerprint: 0, sent_at: 0 };
+            let view = View { name: "A", topic: b"A\0", header, records: &[0x90, 0x90] };
+            intake.note(1, std::iter::once((view, Stream::Next(sequence + 2))));
+            intake.base(1, "A")
+        };
+        assert_eq!(note(flags::PAST, 3), 5);
+        assert_eq!(note(flags::PAST, 5), 7);
+        assert_eq!(note(0, 7), 7);
+    }
+
+    #[test]
     fn a_new_publisher_takes_the_place_of_the_one_not_seen_for_longest() {
         let mut intake = Intake::new(Limits { known: 3, ..Limits::default() });
         let header = |publisher, position| Header {

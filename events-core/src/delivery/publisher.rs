@@ -410,3 +410,48 @@ impl Publisher {
         Frame::new(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emit(publisher: &mut Publisher, name: &str) {
+        let kind = Kind { name, fingerprint: 0, retain: false, shape: &String::new };
+        let put = &mut |out: &mut Vec<u8>| {
+            out.push(0x90);
+            Ok(())
+        };
+        assert!(publisher.record(kind, || 0, put).is_ok());
+    }
+
+    fn frames(publisher: &mut Publisher) -> Vec<(u64, u64, u8)> {
+        let messages: Vec<Frame> = std::iter::from_fn(|| publisher.send()).collect();
+        let of = |view: View<'_>| (view.header.position, view.header.sequence, view.header.flags);
+        messages.iter().flat_map(|message| views(message)).map(of).collect()
+    }
+
+    #[test]
+    fn what_is_open_is_not_said_to_be_gone() {
+        let mut publisher = Publisher::new(1, Limits::default());
+        emit(&mut publisher, "A");
+        emit(&mut publisher, "B");
+        publisher.new_server();
+        assert_eq!(frames(&mut publisher), [(1, 0, flags::OLDEST), (2, 0, 0)]);
+    }
+
+    #[test]
+    fn a_probe_says_that_it_is_of_an_earlier_servers_time() {
+        let mut publisher = Publisher::new(1, Limits::default());
+        for name in ["A", "A"] {
+            emit(&mut publisher, name);
+            publisher.seal();
+        }
+        frames(&mut publisher);
+        publisher.acked(Acked { next: 3, again: false });
+        publisher.new_server();
+        frames(&mut publisher);
+        let probe = publisher.probe().into_iter().collect::<Vec<Frame>>();
+        let marks: Vec<u8> = probe.iter().flat_map(|message| views(message)).map(|view| view.header.flags).collect();
+        assert_eq!(marks, [flags::PAST]);
+    }
+}
