@@ -107,7 +107,7 @@ fn controls() -> Vec<Frame> {
         Topic::Rx { client: 1 }.message(&Replay {
             number: 1,
             end: true,
-            base: 0,
+            bases: vec![0],
             baseline: vec![(1, 2)],
             sequences: vec![reached],
         }),

@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 use events::{Catalog as _, Reader};
 use events_codegen::{Catalog, Secrets, Source};
 use events_core::control::{self, Acked, Announced, Body, Empty, Figures, Leaving, Replay, Resume, Synced, Topic};
-use events_core::frame::{self, Content};
+use events_core::frame::{self, Bundle, Content, View, bundle};
 
 /// The catalog that has every type of field there is.
 pub mod everything {
@@ -34,10 +34,11 @@ static EVERYTHING: LazyLock<Catalog> = LazyLock::new(|| {
 
 /// A message as it comes from a socket.
 pub fn frame(bytes: &[u8]) {
-    let marked = frame::with_flags(bytes, frame::flags::TOLD_AGAIN);
+    let marked = bundle::with_flags(bytes, |_| frame::flags::TOLD_AGAIN);
     assert_eq!(marked.len(), bytes.len());
     let view = match frame::parse(bytes) {
         Ok(Content::Event(view)) => view,
+        Ok(Content::Bundle(bundle)) => return several(&bundle),
         Ok(Content::Foreign { name }) => return assert!(bytes.starts_with(&frame::topic(name))),
         Ok(Content::Control) | Err(_) => return,
     };
@@ -53,6 +54,18 @@ pub fn frame(bytes: &[u8]) {
     assert_eq!(count, good);
     assert!(bytes.starts_with(&again));
     assert!(matches!(frame::parse(&marked), Ok(Content::Event(marked)) if marked.records == view.records));
+}
+
+/// What was understood of several frames is understood again when it is put together anew.
+fn several(bundle: &Bundle<'_>) {
+    let frames: Vec<_> = bundle.views().collect();
+    assert_eq!(frames.len(), bundle.len());
+    let (good, again) = (frames.iter().flatten(), bundle.only(|_| true).unwrap_or_default());
+    let same = |(one, other): (&View<'_>, View<'_>)| {
+        (one.name, one.header, one.records) == (other.name, other.header, other.records)
+    };
+    assert_eq!(good.clone().count(), bundle::views(&again).count());
+    assert!(good.zip(bundle::views(&again)).all(same));
 }
 
 /// The payload of an event, behind a byte that says of which.

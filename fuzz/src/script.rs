@@ -1,6 +1,6 @@
 //! What happens to a state machine, told by bytes.
 
-use events_core::control::{About, Acked, Announced, Leaving, Reached, Replay, Resume, Synced, Topic};
+use events_core::control::{About, Acked, Announced, Denied, Leaving, Reached, Replay, Resume, Synced, Topic};
 use events_core::delivery::Limits;
 use events_core::engine::Frame;
 use events_core::frame::{self, Header};
@@ -20,6 +20,7 @@ pub(crate) fn limits() -> Limits {
         retry: 50,
         grace: 100,
         known: 4,
+        ..Limits::default()
     }
 }
 
@@ -122,7 +123,8 @@ impl Script<'_> {
     pub(crate) fn control(&mut self) -> Frame {
         let topic = self.topic();
         match &topic {
-            Topic::Hello { .. } | Topic::Stats => topic.message(&events_core::control::Empty()),
+            Topic::Denied { .. } => topic.message(&Denied { emitted: self.bool(), event: self.name() }),
+            Topic::Hello { .. } | Topic::Stats | Topic::Bundles => topic.message(&events_core::control::Empty()),
             Topic::Sync { .. } => topic.message(&Synced {
                 epoch: self.id(),
                 baseline: self.standings(),
@@ -136,7 +138,7 @@ impl Script<'_> {
             Topic::Rx { .. } => topic.message(&Replay {
                 number: self.id(),
                 end: self.bool(),
-                base: self.number(),
+                bases: self.list(Self::number),
                 baseline: self.standings(),
                 sequences: self.list(|script| Reached {
                     publisher: script.id(),

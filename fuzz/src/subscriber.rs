@@ -23,7 +23,7 @@ pub fn subscriber(bytes: &[u8]) {
             }
             1 => {
                 let id = script.id();
-                subscriber.unregister(id, &mut actions);
+                subscriber.unregister(id, now, &mut actions);
                 handling.remove(id);
             }
             2 => subscriber.ask_shape(script.id(), now, &mut actions),
