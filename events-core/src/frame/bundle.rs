@@ -227,8 +227,8 @@ mod tests {
     fn some_of_it_is_a_message_of_its_own() {
         let bytes = bundle(&["A", "B", "C"]);
         let Ok(Content::Bundle(bundle)) = parse(&bytes) else { panic!("no bundle") };
-        assert_eq!(names(&bundle.only(|number| number != 1).unwrap()), [("A", 1, 0), ("C", 3, 0)]);
-        let alone = bundle.only(|number| number == 0).unwrap();
+        assert_eq!(names(&bundle.only(|number| number != 1).expect("two")), [("A", 1, 0), ("C", 3, 0)]);
+        let alone = bundle.only(|number| number == 0).expect("one");
         assert!(matches!(parse(&alone), Ok(Content::Event(view)) if view.header.flags == 0));
         assert_eq!(bundle.only(|_| false), None);
     }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_frame_among_others_cannot_hold_more() {
         let mut bytes = bundle(&["A", "BB"]);
-        let at = bytes.iter().rposition(|&byte| byte == b'B').unwrap() + 2;
+        let at = bytes.iter().rposition(|&byte| byte == b'B').expect("a name") + 2;
         bytes[at] |= flags::MORE;
         let Ok(Content::Bundle(bundle)) = parse(&bytes) else { panic!("no bundle") };
         assert_eq!(bundle.views().nth(1), Some(Err(FrameError::Bundle)));
