@@ -7,6 +7,7 @@
 //! ```
 
 mod contents;
+mod frames;
 mod permits;
 mod stalls;
 
@@ -17,17 +18,17 @@ use rustc_hash::FxHashMap;
 
 use self::permits::Permits;
 use self::stalls::Stalls;
-use super::intake::{Intake, Stream, Verdict};
-use super::interests::{Class, Interests};
+use super::intake::{Intake, Stream};
+use super::interests::Interests;
 use super::owners::Owners;
 use super::replay::{Next, Replay};
-use super::retained::{Kept, Retained};
+use super::retained::Retained;
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
 use crate::engine::{EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription};
 use crate::frame::bundle::{self, views};
-use crate::frame::{self, Bundle, Content, Header, View, flags};
+use crate::frame::{self, View, flags};
 
 /// How many subscriptions, and how many frames, one turn takes.
 const SLICE: usize = 256;
@@ -281,20 +282,6 @@ impl Relay {
         }
     }
 
-    /// Somebody may want more or less: what waits to go out together may not belong together any more. Before anything
-    /// is answered, since from its answer on a registration gets everything.
-    fn sort_again(&mut self) {
-        for message in std::mem::take(&mut self.pending) {
-            match frame::parse(&message) {
-                Ok(Content::Bundle(bundle)) => {
-                    let runs = runs(&self.interests, &bundle).unwrap_or_default();
-                    self.pending.extend(split(&bundle, &message, &runs, 0));
-                }
-                _ => self.pending.push_back(message),
-            }
-        }
-    }
-
     /// A client asks about an event that it wants, or is about to want no more.
     fn interests_asked(&mut self, peer: Option<Peer>, about: &About) {
         match about {
@@ -473,124 +460,6 @@ impl Relay {
         true
     }
 
-    fn collected(&mut self, message: Frame, sender: Option<Owner>, now: Now) {
-        if message.len() > self.limits.largest_frame + frame::HEADER + frame::MAX_NAME + 1 {
-            self.figures.excess += 1;
-            return;
-        }
-        match frame::parse(&message) {
-            Ok(Content::Foreign { name }) if name.len() > self.limits.name => self.figures.excess += 1,
-            Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
-            Ok(Content::Event(view)) => {
-                if self.may_emit(&view.header, sender)
-                    && !self.withholds(view.name, Some(&view), now)
-                    && !self.exceeds(&view, now)
-                    && self.admits(&view, &message, now)
-                {
-                    self.pending.push_back(message);
-                }
-            }
-            Ok(Content::Bundle(bundle)) => {
-                if self.may_emit(&bundle.first, sender) {
-                    if self.looks_at_each() {
-                        self.apart.extend(bundle.views().flatten().map(|view| Frame::new(view.to_bytes())));
-                    } else {
-                        self.sort(&bundle, &message, now);
-                    }
-                }
-            }
-            Ok(Content::Foreign { .. }) => {
-                self.figures.foreign += 1;
-                self.pending.push_back(message);
-            }
-            Ok(Content::Control) => self.controlled(&message, sender, now),
-            Err(_) => self.figures.malformed += 1,
-        }
-    }
-
-    /// Whether the sender may emit under the id it gives.
-    fn may_emit(&mut self, header: &Header, sender: Option<Owner>) -> bool {
-        let may = self.owners.may_use(header.publisher, sender);
-        self.figures.forged += u64::from(!may);
-        may
-    }
-
-    /// Decides about several frames at once. As long as the same connections want them they go out as they came.
-    fn sort(&mut self, bundle: &Bundle<'_>, message: &Frame, now: Now) {
-        let frames = bundle.len() as u64;
-        let Some(runs) = runs(&self.interests, bundle) else {
-            self.figures.malformed += 1;
-            return;
-        };
-        match self.intake.judge(&bundle.first, frames, now) {
-            Verdict::Take(had) => {
-                self.figures.duplicates += had;
-                self.pending.extend(split(bundle, message, &runs, had as usize));
-            }
-            Verdict::Duplicate => self.figures.duplicates += frames,
-            Verdict::Early => self.figures.early += frames,
-        }
-    }
-
-    /// Whether the frame is to go out.
-    fn admits(&mut self, view: &View<'_>, frame: &Frame, now: Now) -> bool {
-        if view.header.has(flags::TOLD_AGAIN) {
-            self.retain(view, frame.clone());
-            return false;
-        }
-        if view.header.position == 0 {
-            return true;
-        }
-        match self.intake.judge(&view.header, 1, now) {
-            Verdict::Take(_) => true,
-            Verdict::Duplicate => {
-                self.figures.duplicates += 1;
-                false
-            }
-            Verdict::Early => {
-                self.figures.early += 1;
-                false
-            }
-        }
-    }
-
-    /// Everybody who subscribed has been sent the message: from here on it counts.
-    fn handed_out(&mut self, message: &Frame, now: Now) {
-        let (first, frames) = match frame::parse(message) {
-            Ok(Content::Event(view)) => (view.header, 1),
-            Ok(Content::Bundle(bundle)) => (bundle.first, bundle.len() as u64),
-            _ => return,
-        };
-        self.figures.frames += frames;
-        self.figures.bytes += message.len() as u64;
-        if first.position != 0 {
-            if Intake::is_resumed(&first) && self.grace.is_none() {
-                self.grace = Some(now + self.limits.grace);
-            }
-            self.intake.take(first.publisher, first.position.saturating_add(frames - 1), message.len(), now);
-            let index = self.ring.push(message.clone());
-            // Of a frame alone, which may hold thousands of records, these are counted when somebody asks.
-            let at = |view: &View<'_>| match frames {
-                1 => Stream::InRing(index),
-                _ => Stream::Next(sequence_behind(view)),
-            };
-            let notes = views(message).map(|view| (view, at(&view)));
-            self.intake.note(first.publisher, notes);
-        }
-        for view in views(message).filter(|view| view.header.has(flags::RETAINED)) {
-            self.retain(&view, if frames == 1 { message.clone() } else { Frame::new(view.to_bytes()) });
-        }
-    }
-
-    fn retain(&mut self, view: &View<'_>, frame: Frame) {
-        match self.retained.keep(view, frame) {
-            Kept::Newest | Kept::Outdated => {}
-            // Who registered here before its publisher came back was told that there is none.
-            Kept::Recovered => self.push_answer(Answer::Retained(view.name.into())),
-            Kept::NoRoom => self.figures.refused += 1,
-        }
-    }
-
     fn controlled(&mut self, message: &Frame, sender: Option<Owner>, now: Now) {
         match control::parse(message) {
             Some((Topic::Shape { fingerprint }, body)) => {
@@ -644,38 +513,6 @@ impl Relay {
         });
         failed.map_or(Ok(()), Err)
     }
-}
-
-/// Where the frames of a bundle change from those that the same connections want to others: the number of the first
-/// of each run. `None` if it is not what a publisher puts together: numbered without holes, and nothing that must be alone.
-fn runs(interests: &Interests, bundle: &Bundle<'_>) -> Option<Vec<usize>> {
-    let mut runs = Vec::new();
-    let mut last: Option<Class> = None;
-    let mut expected = bundle.first.position;
-    for (number, view) in bundle.views().enumerate() {
-        let View { header, topic, .. } = view.ok()?;
-        if header.position != expected || header.position == 0 || header.has(flags::ALONE) {
-            return None;
-        }
-        expected = expected.wrapping_add(1);
-        let class = interests.class(topic);
-        if runs.is_empty() || class.is_none() || class != last {
-            runs.push(number);
-        }
-        last = class;
-    }
-    Some(runs)
-}
-
-/// The messages in which the frames of a bundle go out, but for the first ones that were `had`. As a rule that is the
-/// message as it came.
-fn split(bundle: &Bundle<'_>, message: &Frame, runs: &[usize], had: usize) -> Vec<Frame> {
-    if had == 0 && runs.len() == 1 {
-        return vec![message.clone()];
-    }
-    let ends = runs.iter().skip(1).copied().chain([bundle.len()]);
-    let runs = runs.iter().zip(ends).map(|(start, end)| (*start).max(had)..end);
-    runs.filter_map(|run| bundle.only(|number| run.contains(&number))).map(Frame::new).collect()
 }
 
 /// Whether a message left; a full queue is no error.
