@@ -51,6 +51,8 @@ pub struct Relay {
     ring: Ring,
     retained: Retained,
     shapes: FxHashMap<u64, String>,
+    /// The size of their texts together.
+    shape_bytes: usize,
     clients: FxHashMap<u64, Client>,
     answers: VecDeque<Answer>,
     /// What goes out next. Until it has, it counts nowhere: what the server says of itself is always what it has
@@ -128,6 +130,7 @@ impl Relay {
             ring: Ring::new(limits),
             retained: Retained::new(limits.known),
             shapes: FxHashMap::default(),
+            shape_bytes: 0,
             clients: FxHashMap::default(),
             answers: VecDeque::new(),
             pending: VecDeque::new(),
@@ -464,6 +467,7 @@ impl Relay {
         match control::parse(message) {
             Some((Topic::Shape { fingerprint }, body)) => {
                 if let Some(announced) = control::body::<Announced>(body)
+                    && announced.name.len() <= frame::MAX_NAME
                     && crate::shape::fingerprint_of(&announced.shape) == fingerprint
                 {
                     if !self.owners.may_use(announced.publisher, sender) {
@@ -471,8 +475,13 @@ impl Relay {
                         return;
                     }
                     self.intake.announced(&announced);
-                    if self.shapes.len() < self.limits.known {
-                        self.shapes.entry(fingerprint).or_insert(announced.shape);
+                    let bytes = self.shape_bytes + announced.shape.len();
+                    if self.shapes.len() < self.limits.known
+                        && bytes <= self.limits.window
+                        && !self.shapes.contains_key(&fingerprint)
+                    {
+                        self.shape_bytes = bytes;
+                        self.shapes.insert(fingerprint, announced.shape);
                     }
                     return;
                 }
