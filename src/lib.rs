@@ -20,7 +20,7 @@ pub use global::{
 
 pub use events_core::{
     Blob, Catalog, Event, EventInfo, Field, FieldInfo, OwnedBlob, OwnedText, PutError, PutErrorKind, Reader, Receive,
-    Shape, ShapeMismatch, TakeError, TakeErrorKind, Text, Timestamp, Uuid,
+    Shape, ShapeMismatch, SharedBytes, TakeError, TakeErrorKind, Text, Timestamp, Uuid,
 };
 pub use events_macros::{Event, Field};
 

@@ -205,7 +205,7 @@ impl Client {
     /// # Errors
     /// As [`emit`](Client::emit), which see.
     pub fn emit_raw(&self, kind: Kind<'_>, payload: &[u8]) -> Result<(), Error> {
-        self.shared().emit_with(kind, Wait::ForRoom, &mut |out| {
+        self.shared().emit_with(&kind, Wait::ForRoom, &mut |out| {
             out.extend_from_slice(payload);
             Ok(())
         })

@@ -19,7 +19,7 @@ use crate::error::{Error, Lagged};
 use crate::event::EventInfo;
 use crate::frame::bundle::views;
 use crate::frame::{self, Content, Header, View, flags};
-use crate::reader::Reader;
+use crate::reader::{Reader, SHARED};
 use crate::received::About;
 use crate::registration::Slot;
 use crate::shape::ShapeMismatch;
@@ -41,6 +41,8 @@ pub(crate) struct Dispatcher {
     any: Vec<Box<dyn Route>>,
     slots: FxHashMap<u64, Arc<Slot>>,
     verdicts: Verdicts,
+    /// The message that is handed out, while it is and if payloads may share its bytes.
+    shared: Option<Frame>,
 }
 
 /// By the fingerprints of ours and theirs: why records of theirs cannot be read as ours, if so.
@@ -74,10 +76,8 @@ impl Dispatcher {
     /// Does one step of the stream.
     pub(crate) fn step(&mut self, step: Step, around: &mut dyn Around) {
         match step {
-            Step::Frame(message) => views(&message).for_each(|view| self.frame(&view, Tells::Frame, around)),
-            Step::Replayed { frame, base } => {
-                views(&frame).for_each(|view| self.frame(&view, Tells::From(base), around));
-            }
+            Step::Frame(message) => self.message(&message, Tells::Frame, around),
+            Step::Replayed { frame, base } => self.message(&frame, Tells::From(base), around),
             Step::Had(message) => views(&message).for_each(|view| self.had(&view)),
             Step::Retained(frame) => self.recovered(&frame, around),
             Step::Foreign(frame) => {
@@ -96,6 +96,13 @@ impl Dispatcher {
             }
             Step::NewServer => self.slots.values().for_each(|slot| slot.new_server()),
         }
+    }
+
+    /// Hands out a message.
+    fn message(&mut self, message: &Frame, tells: Tells, around: &mut dyn Around) {
+        self.shared = (message.len() >= SHARED).then(|| message.clone());
+        views(message).for_each(|view| self.frame(&view, tells, around));
+        self.shared = None;
     }
 
     pub(crate) fn add(&mut self, addition: Addition) {
@@ -177,7 +184,8 @@ impl Dispatcher {
             && let Some(expected) = expected.to_back(&publisher)
             && *expected == sequence
         {
-            let count = call(routes, &mut self.any, &mut self.verdicts, view, None, around);
+            let shared = self.shared.as_ref();
+            let count = call(routes, &mut self.any, &mut self.verdicts, view, shared, None, around);
             *expected = sequence.saturating_add(count);
             return;
         }
@@ -238,7 +246,7 @@ impl Dispatcher {
     /// Calls whoever wants the event, or `only` one registration.
     fn records(&mut self, view: &View<'_>, only: Option<u64>, around: &mut dyn Around) -> u64 {
         let own = self.entries.get_mut(view.name).map_or(&mut [][..], |entry| &mut entry.routes);
-        call(own, &mut self.any, &mut self.verdicts, view, only, around)
+        call(own, &mut self.any, &mut self.verdicts, view, self.shared.as_ref(), only, around)
     }
 }
 
@@ -248,6 +256,7 @@ fn call(
     any: &mut [Box<dyn Route>],
     verdicts: &mut Verdicts,
     view: &View<'_>,
+    shared: Option<&Frame>,
     only: Option<u64>,
     around: &mut dyn Around,
 ) -> u64 {
@@ -271,7 +280,7 @@ fn call(
             if unable.contains(&number) {
                 continue;
             }
-            let mut call = Call { around: &mut *around, only, past, event: view.name };
+            let mut call = Call { around: &mut *around, only, past, event: view.name, shared };
             match route.record(view.name, rest, about, &mut call) {
                 Ok(taken) => size = Some(taken),
                 Err(source) => around.problem(Error::Take {

@@ -39,6 +39,20 @@ impl Frame {
     pub fn new(bytes: impl Into<Bytes>) -> Frame {
         Frame(Carrier::Bytes(bytes.into()))
     }
+
+    /// A part of the frame that shares its bytes; `None` if `part` is none.
+    pub(crate) fn part(&self, part: &[u8]) -> Option<Bytes> {
+        let start = part.as_ptr().addr().checked_sub(self.as_ptr().addr())?;
+        let range = start..start.checked_add(part.len())?;
+        if range.end > self.len() {
+            return None;
+        }
+        Some(match &self.0 {
+            Carrier::Bytes(bytes) => bytes.slice(range),
+            #[cfg(feature = "zmq")]
+            Carrier::Zmq(message) => Bytes::from_owner(message.clone()).slice(range),
+        })
+    }
 }
 
 impl Deref for Frame {

@@ -23,6 +23,7 @@ pub mod registration;
 pub mod security;
 pub mod server;
 pub mod shape;
+mod shared_bytes;
 pub mod take;
 pub mod text;
 pub mod timestamp;
@@ -35,6 +36,7 @@ pub use event::{Catalog, Event, EventInfo, FieldInfo, PutError, PutErrorKind, Re
 pub use field::Field;
 pub use reader::Reader;
 pub use shape::{Shape, ShapeMismatch};
+pub use shared_bytes::SharedBytes;
 pub use take::{TakeError, TakeErrorKind};
 pub use text::{Blob, OwnedBlob, OwnedText, Text};
 pub use timestamp::Timestamp;

@@ -9,8 +9,10 @@
 
 use std::mem::size_of;
 
+use bytes::Bytes;
 use rmp::Marker;
 
+use crate::engine::Frame;
 use crate::take::{TakeError, TakeErrorKind};
 
 /// How many lists and maps may stand inside one another.
@@ -21,12 +23,17 @@ const BASE_ALLOWANCE: usize = 1 << 20;
 /// What it may take for each of its bytes. A short string takes 24 times its byte on the wire.
 const ALLOWANCE_PER_BYTE: usize = 32;
 
+/// From this length on bytes of a payload may share the message that they came in, if they are most of it. Below,
+/// copying is quicker than counting references.
+pub(crate) const SHARED: usize = 16 << 10;
+
 /// A place in a stream of MessagePack values.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
     length: usize,
     allowance: usize,
+    message: Option<&'a Frame>,
 }
 
 impl<'a> Reader<'a> {
@@ -34,7 +41,13 @@ impl<'a> Reader<'a> {
     #[inline]
     #[must_use]
     pub fn new(input: &'a [u8]) -> Reader<'a> {
-        Reader { rest: input, length: input.len(), allowance: allowance(input) }
+        Reader::sharing(input, None)
+    }
+
+    /// Reads `input`, which is part of `message`.
+    #[inline]
+    pub(crate) fn sharing(input: &'a [u8], message: Option<&'a Frame>) -> Reader<'a> {
+        Reader { rest: input, length: input.len(), allowance: allowance(input), message }
     }
 
     /// How many bytes have been read.
@@ -230,6 +243,13 @@ impl<'a> Reader<'a> {
             other => return Err(self.unexpected("bytes", other)),
         };
         self.bytes(length)
+    }
+
+    /// `bytes`, which were read from here, without copying them. `None` if they are few, or not most of the message
+    /// that they came in: who keeps them keeps all of it.
+    pub(crate) fn share(&self, bytes: &[u8]) -> Option<Bytes> {
+        let message = self.message?;
+        if bytes.len() < SHARED.max(message.len() / 2) { None } else { message.part(bytes) }
     }
 
     /// Reads an extension value: its type and its bytes, in place.

@@ -1,6 +1,7 @@
 //! What a subscriber counts, and what times are made of.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,19 +78,36 @@ pub(crate) struct Counted {
 
 /// The count. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Tally(Arc<Mutex<Count>>);
+pub(crate) struct Tally(Arc<Count>);
 
+/// Every system hands its events over one at a time: counting them needs neither a lock nor a read and a write in
+/// one, either of which would take longer than an event of some. If one did otherwise, events would be missing.
 struct Count {
-    phase: u8,
-    expected: u64,
-    received: u64,
-    disordered: u64,
+    phase: AtomicU8,
+    expected: AtomicU64,
+    received: AtomicU64,
+    disordered: AtomicU64,
     /// Per publisher: the number of the next event, at least.
-    next: Vec<u64>,
-    took: Vec<u64>,
-    ended: u64,
-    heard: HashSet<usize>,
+    next: [AtomicU64; 256],
+    ended: AtomicU64,
+    rare: Mutex<Rare>,
     tell: Sender<Told>,
+}
+
+/// What few events change.
+#[derive(Default)]
+struct Rare {
+    took: Vec<u64>,
+    heard: HashSet<usize>,
+}
+
+/// A phase in which nothing is counted.
+const NONE: u8 = u8::MAX;
+
+fn add_one(counter: &AtomicU64) -> u64 {
+    let count = counter.load(Ordering::Relaxed) + 1;
+    counter.store(count, Ordering::Relaxed);
+    count
 }
 
 /// What the thread that waits is told.
@@ -104,60 +122,62 @@ impl Tally {
     pub(crate) fn new() -> (Tally, Receiver<Told>) {
         let (tell, told) = channel();
         let count = Count {
-            phase: 0,
-            expected: 0,
-            received: 0,
-            disordered: 0,
-            next: vec![0; 256],
-            took: Vec::new(),
-            ended: 0,
-            heard: HashSet::new(),
+            phase: AtomicU8::new(NONE),
+            expected: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            disordered: AtomicU64::new(0),
+            next: [const { AtomicU64::new(0) }; 256],
+            ended: AtomicU64::new(0),
+            rare: Mutex::default(),
             tell,
         };
-        (Tally(Arc::new(Mutex::new(count))), told)
+        (Tally(Arc::new(count)), told)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Count> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rare(&self) -> MutexGuard<'_, Rare> {
+        self.0.rare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts this phase from now on.
     pub(crate) fn expect(&self, phase: u8, events: u64) {
-        let mut count = self.lock();
-        (count.phase, count.expected) = (phase, events);
-        (count.received, count.disordered, count.ended) = (0, 0, 0);
-        count.next.fill(0);
-        count.took.clear();
+        let count = &*self.0;
+        for counter in [&count.received, &count.disordered, &count.ended].into_iter().chain(&count.next) {
+            counter.store(0, Ordering::Relaxed);
+        }
+        count.expected.store(events, Ordering::Relaxed);
+        self.rare().took.clear();
+        count.phase.store(phase, Ordering::Release);
     }
 
     /// One event has come; to the first of several handlers, or to another one.
     pub(crate) fn take(&self, data: &[u8], first: bool) {
         let Some(stamp) = Stamp::take(data) else { return };
-        let mut count = self.lock();
+        let count = &*self.0;
         if stamp.sent == Stamp::PROBE {
-            if count.heard.insert(stamp.publisher) {
-                let _ = count.tell.send(Told::Heard(count.heard.len()));
+            let heard = &mut self.rare().heard;
+            if heard.insert(stamp.publisher) {
+                let _ = count.tell.send(Told::Heard(heard.len()));
             }
             return;
         }
-        if stamp.phase != count.phase {
+        if stamp.phase != count.phase.load(Ordering::Acquire) {
             return;
         }
-        count.received += 1;
+        let received = add_one(&count.received);
         if first {
-            let next = &mut count.next[stamp.publisher];
-            if stamp.number < *next {
-                count.disordered += 1;
+            let next = &count.next[stamp.publisher];
+            if stamp.number < next.load(Ordering::Relaxed) {
+                add_one(&count.disordered);
             } else {
-                *next = stamp.number + 1;
+                next.store(stamp.number + 1, Ordering::Relaxed);
             }
         }
-        let complete = count.received == count.expected;
+        let complete = received == count.expected.load(Ordering::Relaxed);
         if stamp.sent != 0 || complete {
-            count.ended = now();
+            let ended = now();
+            count.ended.store(ended, Ordering::Relaxed);
             if stamp.sent != 0 {
-                let took = count.ended.saturating_sub(stamp.sent);
-                count.took.push(took);
+                self.rare().took.push(ended.saturating_sub(stamp.sent));
             }
         }
         if complete {
@@ -173,7 +193,7 @@ impl Tally {
                 Ok(Told::Complete) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Told::Heard(_)) => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    let received = self.lock().received;
+                    let received = self.0.received.load(Ordering::Relaxed);
                     if received != before {
                         (before, since) = (received, Instant::now());
                     } else if since.elapsed() >= silence {
@@ -182,10 +202,11 @@ impl Tally {
                 }
             }
         }
-        let mut count = self.lock();
-        let took = Trips::of(std::mem::take(&mut count.took));
+        let count = &*self.0;
         // What comes now belongs to nothing.
-        count.phase = u8::MAX;
-        Counted { received: count.received, disordered: count.disordered, ended: count.ended, took }
+        count.phase.store(NONE, Ordering::Release);
+        let took = Trips::of(std::mem::take(&mut self.rare().took));
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counted { received: of(&count.received), disordered: of(&count.disordered), ended: of(&count.ended), took }
     }
 }

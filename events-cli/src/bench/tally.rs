@@ -1,5 +1,6 @@
 //! What is the same for every way to carry the events: emitting them, counting them, taking the time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -39,14 +40,16 @@ pub(super) fn emit(
     Ok(began)
 }
 
-/// What a subscriber counts. Clones share it; all handlers run on one thread, so nobody waits.
+/// What a subscriber counts. Clones share it.
 #[derive(Clone)]
-pub(super) struct Tally(Arc<Mutex<Count>>);
+pub(super) struct Tally(Arc<Count>);
 
+/// One handler is called at a time: counting needs neither a lock nor a read and a write in one, either of which
+/// would take longer than an event.
 struct Count {
     expected: u64,
-    received: u64,
-    took: Vec<u64>,
+    received: AtomicU64,
+    took: Mutex<Vec<u64>>,
     done: mpsc::Sender<u64>,
 }
 
@@ -54,23 +57,24 @@ impl Tally {
     /// Counts until so many events have come, and then tells when that was.
     pub(super) fn new(expected: u64) -> (Tally, Receiver<u64>) {
         let (done, finished) = mpsc::channel();
-        (Tally(Arc::new(Mutex::new(Count { expected, received: 0, took: Vec::new(), done }))), finished)
+        let count = Count { expected, received: AtomicU64::new(0), took: Mutex::default(), done };
+        (Tally(Arc::new(count)), finished)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Count> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn took(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.0.took.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One event has come.
     pub(super) fn take(&self, data: &[u8]) {
-        let mut count = self.lock();
-        count.received += 1;
+        let received = self.0.received.load(Ordering::Relaxed) + 1;
+        self.0.received.store(received, Ordering::Release);
         let sent = data.first_chunk().map_or(0, |sent| u64::from_be_bytes(*sent));
         if sent != 0 {
-            count.took.push(now().saturating_sub(sent));
+            self.took().push(now().saturating_sub(sent));
         }
-        if count.received == count.expected {
-            let _ = count.done.send(now());
+        if received == self.0.expected {
+            let _ = self.0.done.send(now());
         }
     }
 
@@ -84,7 +88,7 @@ impl Tally {
                 Err(RecvTimeoutError::Disconnected) => break now(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let received = self.lock().received;
+            let received = self.0.received.load(Ordering::Acquire);
             say(&Answer::Progress(received));
             silent = if received == before { silent + TELL } else { Duration::ZERO };
             before = received;
@@ -92,7 +96,7 @@ impl Tally {
                 break now();
             }
         };
-        let mut count = self.lock();
-        say(&Answer::Counted(Counted { received: count.received, ended, took: std::mem::take(&mut count.took) }));
+        let received = self.0.received.load(Ordering::Acquire);
+        say(&Answer::Counted(Counted { received, ended, took: std::mem::take(&mut *self.took()) }));
     }
 }

@@ -1,5 +1,6 @@
 //! The events of the bench, by number: typed on both sides, as in a program.
 
+use events_core::SharedBytes;
 use events_core::client::Client;
 use events_core::error::Error;
 
@@ -24,7 +25,7 @@ macro_rules! kinds {
         pub(super) const KINDS: &[Kind] = &[$(Kind {
             emit: |client, data| client.emit(catalog::$name { data }),
             register: |client, mut handler| {
-                client.register::<catalog::$name>(move |event| handler(&event.data)).map(drop)
+                client.register::<catalog::$name<SharedBytes>>(move |event| handler(&event.data)).map(drop)
             },
         },)*];
     };

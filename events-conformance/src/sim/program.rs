@@ -91,7 +91,7 @@ impl Program {
         TIME.set(now);
         let shape = || name.to_owned();
         let kind = Kind { name, fingerprint: fingerprint(name), retain: name.starts_with('R'), shape: &shape };
-        self.publisher.record(kind, time, &mut |out| {
+        self.publisher.record(&kind, time, &mut |out| {
             out.extend_from_slice(payload);
             Ok(())
         })?;

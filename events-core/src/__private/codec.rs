@@ -1,11 +1,14 @@
 //! How a field is encoded: by its type, or by what its attribute says.
 
+use std::any::{Any, TypeId};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::{PutError, PutErrorKind};
 use crate::field::Field;
 use crate::reader::Reader;
+use crate::shared_bytes::SharedBytes;
 use crate::take::{TakeError, TakeErrorKind};
 use crate::text::{Blob, OwnedBlob, OwnedText, Text};
 use crate::writer;
@@ -80,6 +83,13 @@ impl<T: Blob> Codec<T> for AsBlob {
 impl<T: OwnedBlob> Decode<T> for AsBlob {
     #[inline]
     fn take(input: &mut Reader<'_>) -> Result<T, TakeError> {
+        // The one type that makes more of what it stands in than a copy.
+        if TypeId::of::<T>() == TypeId::of::<SharedBytes>() {
+            let mut bytes = Some(SharedBytes::take(input)?);
+            if let Some(same) = (&mut bytes as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take) {
+                return Ok(same);
+            }
+        }
         input.bin().map(T::from_blob)
     }
 }

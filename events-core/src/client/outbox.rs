@@ -91,7 +91,7 @@ impl Outbox {
     /// Takes one record. See [`Patience`] for what happens without room.
     pub(crate) fn emit(
         &self,
-        kind: Kind<'_>,
+        kind: &Kind<'_>,
         patience: Patience,
         put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
     ) -> Result<(), Error> {
@@ -268,7 +268,7 @@ impl Outbox {
         self.burst.wait_timeout(state, time).map_or_else(|error| error.into_inner().0, |(state, _)| state)
     }
 
-    fn error(&self, kind: Kind<'_>, refused: Refused) -> Error {
+    fn error(&self, kind: &Kind<'_>, refused: Refused) -> Error {
         let event = kind.name.to_owned();
         match refused {
             Refused::Full => Error::Backpressure { event },

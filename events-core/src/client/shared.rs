@@ -136,12 +136,12 @@ impl Shared {
         let info = E::INFO;
         let shape = || info.shape_text();
         let kind = Kind { name: info.name, fingerprint: info.fingerprint, retain: info.retain, shape: &shape };
-        self.emit_with(kind, wait, &mut |out| event.put(out))
+        self.emit_with(&kind, wait, &mut |out| event.put(out))
     }
 
     pub(super) fn emit_with(
         &self,
-        kind: Kind<'_>,
+        kind: &Kind<'_>,
         wait: Wait,
         put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
     ) -> Result<(), Error> {

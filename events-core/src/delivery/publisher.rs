@@ -88,10 +88,16 @@ struct Open {
 struct OpenFrame {
     stream: usize,
     header: Header,
+    /// Where the name stood that it was begun with: to be known again without a look at it.
+    name_at: (usize, usize),
     records: u64,
     /// Where it begins in the message, and where its records do.
     start: usize,
     records_at: usize,
+}
+
+fn place(name: &str) -> (usize, usize) {
+    (name.as_ptr().addr(), name.len())
 }
 
 impl Publisher {
@@ -122,7 +128,7 @@ impl Publisher {
     /// [`Refused`]; nothing was added then.
     pub fn record(
         &mut self,
-        kind: Kind<'_>,
+        kind: &Kind<'_>,
         sent_at: fn() -> u64,
         put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
     ) -> Result<(), Refused> {
@@ -158,10 +164,12 @@ impl Publisher {
         }
     }
 
-    fn is_open_for(&self, kind: Kind<'_>) -> bool {
+    fn is_open_for(&self, kind: &Kind<'_>) -> bool {
         let frame = self.open.as_ref().and_then(|open| open.frame.as_ref());
         frame.is_some_and(|frame| {
-            frame.header.fingerprint == kind.fingerprint && *self.streams[frame.stream].name == *kind.name
+            // A fingerprint is of name and shape. Without one, another name may have taken the place of the last.
+            let same = kind.fingerprint != 0 && frame.name_at == place(kind.name);
+            frame.header.fingerprint == kind.fingerprint && (same || *self.streams[frame.stream].name == *kind.name)
         })
     }
 
@@ -295,7 +303,7 @@ impl Publisher {
     }
 
     /// Begins a frame, in the open message if there is one.
-    fn begin(&mut self, kind: Kind<'_>, sent_at: fn() -> u64) -> Result<(), Refused> {
+    fn begin(&mut self, kind: &Kind<'_>, sent_at: fn() -> u64) -> Result<(), Refused> {
         if self.open.is_none() && !self.window.has_room() {
             return Err(Refused::Full);
         }
@@ -325,11 +333,18 @@ impl Publisher {
         };
         let start = open.bytes.len();
         open.complete.begin(&mut open.bytes, kind.name, &header);
-        open.frame = Some(OpenFrame { stream, header, records: 0, start, records_at: open.bytes.len() });
+        open.frame = Some(OpenFrame {
+            stream,
+            header,
+            name_at: place(kind.name),
+            records: 0,
+            start,
+            records_at: open.bytes.len(),
+        });
         Ok(())
     }
 
-    fn new_stream(&mut self, kind: Kind<'_>) -> usize {
+    fn new_stream(&mut self, kind: &Kind<'_>) -> usize {
         let stream = self.streams.len();
         self.index.insert(kind.name.into(), stream);
         self.streams.push(Stream {
@@ -421,7 +436,7 @@ mod tests {
             out.push(0x90);
             Ok(())
         };
-        assert!(publisher.record(kind, || 0, put).is_ok());
+        assert!(publisher.record(&kind, || 0, put).is_ok());
     }
 
     fn frames(publisher: &mut Publisher) -> Vec<(u64, u64, u8)> {

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::__private::Withheld;
+use crate::engine::Frame;
 use crate::error::{Error, Lagged};
 use crate::event::{Catalog, EventInfo, Receive};
 use crate::reader::Reader;
@@ -69,6 +70,8 @@ pub(crate) struct Call<'a> {
     /// The record is of an earlier server's time: only for who was registered then.
     pub(super) past: bool,
     pub(super) event: &'a str,
+    /// What the record stands in, if a payload may share its bytes.
+    pub(super) shared: Option<&'a Frame>,
 }
 
 impl Call<'_> {
@@ -115,7 +118,7 @@ struct Typed<E>(Handlers<E>);
 
 impl<E: Receive> Route for Typed<E> {
     fn record(&mut self, _: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::sharing(bytes, call.shared);
         if !self.0.wanted(call) {
             reader.skip()?;
             return Ok(reader.position());
@@ -150,7 +153,7 @@ impl<A: Catalog> Route for AnyOf<A> {
         reader.skip()?;
         let size = reader.position();
         if self.0.wanted(call) {
-            let payload = A::take(name, &mut Reader::new(&bytes[..size]))?;
+            let payload = A::take(name, &mut Reader::sharing(&bytes[..size], call.shared))?;
             self.0.call(&Received::new(payload, about), call);
         }
         Ok(size)
@@ -238,7 +241,7 @@ pub(crate) type OwnedHandler<E> = Box<dyn FnMut(Received<E>) -> bool + Send>;
 
 impl<E: Receive> Route for Owned<E> {
     fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::sharing(bytes, call.shared);
         if !call.is_for(&self.slot) || !self.slot.may_call() {
             reader.skip()?;
             return Ok(reader.position());

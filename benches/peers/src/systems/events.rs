@@ -4,7 +4,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use events::{Client, Error};
+use events::{Client, Error, SharedBytes};
 use events_core::delivery::publisher::Kind;
 use events_core::engine::Addresses;
 use events_core::server::Server;
@@ -29,7 +29,7 @@ macro_rules! typed {
     ($($name:ident)*) => {
         const TYPED: &[Typed] = &[$(Typed {
             emit: |client, data| client.emit(catalog::$name { data }),
-            register: |client, sink| client.register::<catalog::$name>(move |event| sink(&event.data)).map(drop),
+            register: |client, sink| client.register::<catalog::$name<SharedBytes>>(move |event| sink(&event.data)).map(drop),
         },)*];
     };
 }

@@ -326,6 +326,12 @@ impl Clone for SharedMessage {
     }
 }
 
+impl AsRef<[u8]> for SharedMessage {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Deref for SharedMessage {
     type Target = [u8];
 
