@@ -137,7 +137,7 @@ impl ZmqDownlink {
                     self.reach = Reach::Settled;
                     self.trouble = None;
                 }
-                Event::Trying => self.renew_at = None,
+                Event::Connected(_) | Event::Trying => self.renew_at = None,
                 Event::Retrying => {
                     self.renew_at = None;
                     self.reach = self.reach.tried();
@@ -235,13 +235,16 @@ impl Downlink for ZmqDownlink {
             let now = Instant::now();
             if self.renew_at.is_some_and(|at| at <= now) {
                 self.renew()?;
+                continue;
             }
             // A limit too long to be added has no end.
             let deadline = *deadline.get_or_insert_with(|| now.checked_add(limit));
             let end = [deadline, self.renew_at].into_iter().flatten().min();
             let wait = end.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
             let sockets = [self.socket.socket(), self.socket.events()];
-            let ([message, event], woken) = sys::poll(sockets, self.wake.fd(), wait).map_err(io_error("waiting"))?;
+            // Both were read to their ends: one above, the other whenever it had something.
+            let ([message, event], woken) =
+                sys::poll_emptied(sockets, self.wake.fd(), wait).map_err(io_error("waiting"))?;
             if event {
                 self.watch()?;
             }

@@ -142,8 +142,10 @@ impl ZmqHub {
 
     fn watch(&mut self) -> Result<(), EngineError> {
         while let Some(event) = self.xpub.next_event().map_err(io_error("watching connections"))? {
-            if let Event::Disconnected(fd) = event {
-                self.peers.forget(fd);
+            match event {
+                Event::Accepted(fd) => peers::widen(fd),
+                Event::Disconnected(fd) => self.peers.forget(fd),
+                _ => {}
             }
             self.door.note(event);
             if let Some(known) = &mut self.keyholders {

@@ -13,7 +13,9 @@ use super::sys::{Context, Socket};
 pub(super) enum Event {
     /// A connection with this descriptor was accepted.
     Accepted(RawFd),
-    /// A connection was made, or is being made: libzmq goes on by itself.
+    /// A connection with this descriptor was made.
+    Connected(RawFd),
+    /// A connection is being made: libzmq goes on by itself.
     Trying,
     /// Nobody took the connection; libzmq tries again by itself.
     Retrying,
@@ -57,6 +59,8 @@ impl Watched {
         // connection with it.
         watched.events.set_int(z::ZMQ_RCVHWM, 0)?;
         watched.events.connect(&address)?;
+        // Nothing has happened yet. But only who has found nothing is told of what comes: see `sys::poll_emptied`.
+        watched.next_event()?;
         Ok(watched)
     }
 
@@ -98,7 +102,8 @@ fn parse(head: &[u8]) -> Option<Event> {
     let value = u32::from_ne_bytes(*value.first_chunk::<4>()?);
     Some(match u32::from(u16::from_ne_bytes(*kind)) {
         z::ZMQ_EVENT_ACCEPTED => Event::Accepted(value as RawFd),
-        z::ZMQ_EVENT_CONNECTED | z::ZMQ_EVENT_CONNECT_DELAYED => Event::Trying,
+        z::ZMQ_EVENT_CONNECTED => Event::Connected(value as RawFd),
+        z::ZMQ_EVENT_CONNECT_DELAYED => Event::Trying,
         z::ZMQ_EVENT_CONNECT_RETRIED => Event::Retrying,
         z::ZMQ_EVENT_HANDSHAKE_SUCCEEDED => Event::Ready,
         z::ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL => Event::Mismatch,

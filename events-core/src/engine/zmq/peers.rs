@@ -8,6 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use super::sys::{self, Message, SharedMessage};
 use crate::engine::Peer;
 
+/// Bytes that an ipc connection holds between two programs; the system counts twice as many, for itself as well. With
+/// what it gives by itself, 104 KiB, a message of 128 KiB never fits: both sides take turns to wait for each other.
+const SENT_AHEAD: i32 = 512 << 10;
+
 /// The connections from which a subscription came and that still stand.
 #[derive(Default)]
 pub(super) struct Peers {
@@ -117,6 +121,14 @@ impl Peers {
         {
             let _ = sys::shutdown(socket.as_fd());
         }
+    }
+}
+
+/// Lets more of what is sent over a connection wait in the system, if it is one of ipc.
+pub(super) fn widen(fd: RawFd) {
+    // It may have ended already, or the system may not allow it: then it stays as it is.
+    if let Ok(socket) = sys::duplicate(fd) {
+        let _ = sys::widen_local(socket.as_fd(), SENT_AHEAD);
     }
 }
 

@@ -197,6 +197,28 @@ pub(super) fn poll<const N: usize>(
     Ok((std::array::from_fn(|index| items[index].is_readable()), items[N].is_readable()))
 }
 
+/// The same for sockets that were all read until nothing was left: what comes after that shows at their descriptors.
+/// [`poll`] asks each socket as well, twice, which are two system calls each time.
+pub(super) fn poll_emptied<const N: usize>(
+    sockets: [&Socket; N],
+    wake: BorrowedFd<'_>,
+    limit: Duration,
+) -> io::Result<([bool; N], bool)> {
+    let item = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut items = Vec::with_capacity(N + 1);
+    for socket in sockets {
+        items.push(item(socket.socket.get_fd()?));
+    }
+    items.push(item(wake.as_raw_fd()));
+    let limit = limit.as_micros().div_ceil(1_000).min(c_int::MAX as u128) as c_int;
+    // SAFETY: a pointer to as many items as it is told; their descriptors are borrowed for the length of the call.
+    match check(unsafe { libc::poll(items.as_mut_ptr(), items.len() as libc::nfds_t, limit) }) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(([false; N], false)),
+        result => result?,
+    }
+    Ok((std::array::from_fn(|index| items[index].revents != 0), items[N].revents != 0))
+}
+
 /// One message part: owned, and not yet shared.
 pub(super) struct Message(z::zmq_msg_t);
 
@@ -365,6 +387,21 @@ pub(super) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
 pub(super) fn shutdown(socket: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: a system call on a descriptor that is borrowed for its length.
     check(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) })
+}
+
+/// Lets so many bytes that were sent over a local socket wait to be taken. Does nothing to a socket of another kind.
+pub(super) fn widen_local(socket: BorrowedFd<'_>, bytes: c_int) -> io::Result<()> {
+    let mut domain: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    let fd = socket.as_raw_fd();
+    // SAFETY: pointers to a whole `int` and to its length; the descriptor is borrowed for both calls.
+    unsafe {
+        check(libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_DOMAIN, (&raw mut domain).cast(), &mut length))?;
+        if domain != libc::AF_UNIX {
+            return Ok(());
+        }
+        check(libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const bytes).cast(), length))
+    }
 }
 
 /// Raises the limit of open descriptors as far as it goes without privileges.

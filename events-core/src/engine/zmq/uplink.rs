@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use zmq_sys as z;
 
 use super::address::Address;
-use super::sys::Socket;
-use super::{Shared, io_error};
+use super::monitor::{Event, Watched};
+use super::{Shared, io_error, peers};
 use crate::engine::{EngineError, Frame, Uplink};
 
 /// No new socket sooner than this after the last, when it is not the caller who asks for one.
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct ZmqUplink {
     shared: Arc<Shared>,
     address: Address,
-    socket: Socket,
+    socket: Watched,
     opened: Instant,
 }
 
@@ -27,19 +27,26 @@ impl ZmqUplink {
     }
 }
 
-fn open(shared: &Shared, address: &Address) -> Result<Socket, EngineError> {
+fn open(shared: &Shared, address: &Address) -> Result<Watched, EngineError> {
     let failed = |source| EngineError::Io { action: format!("connecting to `{}`", address.endpoint()), source };
     let socket = shared.socket(z::ZMQ_PUSH, address).map_err(failed)?;
     // Unlimited: what may be on its way is bounded above, in bytes.
     socket.set_int(z::ZMQ_SNDHWM, 0).map_err(failed)?;
     shared.secure_client(&socket, address)?;
-    socket.connect(&address.endpoint()).map_err(failed)?;
+    let socket = Watched::new(&shared.context.zmq, socket).map_err(failed)?;
+    socket.socket().connect(&address.endpoint()).map_err(failed)?;
     Ok(socket)
 }
 
 impl Uplink for ZmqUplink {
     fn send(&mut self, frame: &Frame) -> Result<(), EngineError> {
-        let sent = |socket: &Socket| socket.send(frame.to_message()?, false, false).map_err(io_error("sending"));
+        while let Some(event) = self.socket.next_event().map_err(io_error("watching the connection"))? {
+            if let Event::Connected(fd) = event {
+                peers::widen(fd);
+            }
+        }
+        let sent =
+            |socket: &Watched| socket.socket().send(frame.to_message()?, false, false).map_err(io_error("sending"));
         // Without a limit there is always room, unless libzmq gave the connection up for good (the server
         // spoke another mechanism or refused us) and the socket leads nowhere. Then a new one may fare
         // better. What was queued is gone; whoever counts acknowledgements sends it again.
