@@ -7,7 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use events_core::control::{About, Acked, Announced, Empty, Figures, Leaving, Reached, Replay, Resume, Synced, Topic};
+use events_core::control::{
+    About, Acked, Announced, Begins, Empty, Figures, Leaving, Reached, Replay, Resume, Synced, Topic,
+};
 use events_core::engine::Frame;
 use events_core::frame::{self, Header, flags};
 use serde_json::json;
@@ -146,6 +148,8 @@ fn control_messages_and_shapes() {
     let mut seeds: Vec<Vec<u8>> = controls().into_iter().map(|message| message.to_vec()).collect();
     let infos = <targets::everything::AnyEvent as events::Catalog>::EVENTS;
     seeds.extend(infos.iter().map(|info| info.shape_text().into_bytes()));
+    let begins = Begins { epoch: 1, oldest: 2, past: 3 };
+    seeds.push(Topic::Begin { publisher: 1 }.message(&begins).to_vec());
     replay("control", targets::control, seeds);
 }
 

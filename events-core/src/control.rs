@@ -60,6 +60,11 @@ pub enum Topic {
         /// The fingerprint of that text.
         fingerprint: u64,
     },
+    /// Where a publisher begins at one run of the server.
+    Begin {
+        /// Who begins.
+        publisher: u64,
+    },
     /// Figures of the server.
     Stats,
     /// The server is leaving.
@@ -104,6 +109,7 @@ impl Topic {
                 Topic::Rx { client } => format!("rx/{client:016x}"),
                 Topic::Denied { client } => format!("rx/{client:016x}/denied"),
                 Topic::Shape { fingerprint } => format!("shape/{fingerprint:016x}"),
+                Topic::Begin { publisher } => format!("begin/{publisher:016x}"),
                 Topic::Stats => "stats".to_owned(),
                 Topic::Bye => "bye".to_owned(),
                 Topic::Bundles => "bundles".to_owned(),
@@ -137,6 +143,7 @@ impl Topic {
                 (client, Some(_)) => Topic::Denied { client },
             },
             "shape" => Topic::Shape { fingerprint: id(ids.next()?)? },
+            "begin" => Topic::Begin { publisher: id(ids.next()?)? },
             "stats" => Topic::Stats,
             "bye" => Topic::Bye,
             "bundles" => Topic::Bundles,
@@ -192,7 +199,7 @@ macro_rules! bodies {
     ($($name:ident),*) => { $(impl Body for $name {})* };
 }
 
-bodies!(Empty, Leaving, Synced, Acked, Resume, Replay, Denied, Announced, Figures);
+bodies!(Empty, Leaving, Synced, Acked, Resume, Replay, Denied, Announced, Begins, Figures);
 
 /// Nothing to say: an empty array.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +302,17 @@ pub struct Announced {
     pub shape: String,
 }
 
+/// The body of [`Topic::Begin`]: what a publisher says to the run of the server that has greeted it, before its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begins {
+    /// To which run. To any other it means nothing.
+    pub epoch: u64,
+    /// The position of the oldest frame that the publisher has: nothing before it will come.
+    pub oldest: u64,
+    /// The position of the first frame that no earlier server has acknowledged.
+    pub past: u64,
+}
+
 /// The body of [`Topic::Stats`]: counted since the server began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -358,6 +376,7 @@ mod tests {
             Topic::Rx { client },
             Topic::Denied { client },
             Topic::Shape { fingerprint: 9 },
+            Topic::Begin { publisher: 3 },
             Topic::Stats,
             Topic::Bye,
         ] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use events_core::control::{self, About, Announced, HELLO, Replay, Resume, Topic};
+use events_core::control::{self, About, Announced, Begins, HELLO, Replay, Resume, Topic};
 use events_core::delivery::Limits;
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use events_core::engine::{Addresses, Arrival, ClientEnds, Downlink, Engine, Frame};
@@ -126,7 +126,7 @@ fn frames_under_the_id_of_another_are_dropped() {
 }
 
 #[test]
-fn forged_resumes_and_shapes_are_dropped() {
+fn forged_resumes_shapes_and_beginnings_are_dropped() {
     let world = World::new();
     let (mut up, mut down) = world.connect(&world.friend);
     let (mut forger, _down) = world.connect(&world.stranger);
@@ -143,7 +143,9 @@ fn forged_resumes_and_shapes_are_dropped() {
     forger.send(&Topic::Shape { fingerprint }.message(&said)).expect("open");
     // What only a server says is no control message for it, whoever sends it.
     forger.send(&Topic::Ack { publisher: VICTIM }.message(&control::Acked { next: 9, again: true })).expect("open");
-    world.counts(2);
+    let begins = Begins { epoch: 1, oldest: 9, past: 900 };
+    forger.send(&Topic::Begin { publisher: VICTIM }.message(&begins)).expect("open");
+    world.counts(3);
     up.send(&resume(2)).expect("open");
     let end = hears(&mut *down, &rx);
     let (_, body) = control::parse(&end).expect("a control message");

@@ -18,7 +18,9 @@ use std::sync::LazyLock;
 
 use events::{Catalog as _, Reader};
 use events_codegen::{Catalog, Secrets, Source};
-use events_core::control::{self, Acked, Announced, Body, Empty, Figures, Leaving, Replay, Resume, Synced, Topic};
+use events_core::control::{
+    self, Acked, Announced, Begins, Body, Empty, Figures, Leaving, Replay, Resume, Synced, Topic,
+};
 use events_core::frame::{self, Bundle, Content, View, bundle};
 
 /// The catalog that has every type of field there is.
@@ -120,6 +122,7 @@ pub fn control(bytes: &[u8]) {
     same::<Resume>(&topic, body);
     same::<Replay>(&topic, body);
     same::<Announced>(&topic, body);
+    same::<Begins>(&topic, body);
     same::<Figures>(&topic, body);
 }
 

@@ -1,6 +1,6 @@
 //! What happens to a state machine, told by bytes.
 
-use events_core::control::{About, Acked, Announced, Denied, Leaving, Reached, Replay, Resume, Synced, Topic};
+use events_core::control::{About, Acked, Announced, Begins, Denied, Leaving, Reached, Replay, Resume, Synced, Topic};
 use events_core::delivery::Limits;
 use events_core::engine::Frame;
 use events_core::frame::{self, Header};
@@ -79,7 +79,7 @@ impl Script<'_> {
     }
 
     pub(crate) fn topic(&mut self) -> Topic {
-        match self.byte() % 8 {
+        match self.byte() % 9 {
             0 => Topic::Hello { epoch: self.id() },
             1 => Topic::Sync {
                 client: self.id(),
@@ -95,7 +95,8 @@ impl Script<'_> {
             4 => Topic::Rx { client: self.id() },
             5 => Topic::Shape { fingerprint: self.id() },
             6 => Topic::Stats,
-            _ => Topic::Bye,
+            7 => Topic::Bye,
+            _ => Topic::Begin { publisher: self.id() },
         }
     }
 
@@ -159,6 +160,9 @@ impl Script<'_> {
                 // Under the fingerprint that it has, or the server would look no further.
                 let fingerprint = events_core::shape::fingerprint_of(&announced.shape);
                 Topic::Shape { fingerprint }.message(&announced)
+            }
+            Topic::Begin { .. } => {
+                topic.message(&Begins { epoch: self.id(), oldest: self.number(), past: self.number() })
             }
             Topic::Bye => topic.message(&Leaving { last: self.bool() }),
         }

@@ -20,19 +20,11 @@ struct Source {
     greeted: u32,
     /// Whether it has left.
     left: bool,
-    /// By how often a server had been lost: the lowest position at which the publisher began at the next one before
-    /// that had greeted it. Such a frame was queued for another server and cannot say what that one had acknowledged.
-    strays: BTreeMap<u32, u64>,
 }
 
 impl Source {
     fn count(&self, event: &str) -> u64 {
         self.counts.get(event).copied().unwrap_or(0)
-    }
-
-    /// Below which sequence nothing may come to who became active under this server and was promised `low`.
-    fn lowest(&self, event: &str, low: u64, server: u32) -> u64 {
-        self.strays.get(&server).map_or(low, |stray| self.below(event, *stray).min(low))
     }
 
     /// How many records of the event lie below this position.
@@ -125,16 +117,6 @@ impl Ledger {
     pub fn greeted(&mut self, publisher: u64) {
         if let Some(source) = self.sources.get_mut(&publisher) {
             source.greeted = self.servers_lost;
-        }
-    }
-
-    /// A frame reaches the present server that is marked as the oldest of its publisher.
-    pub fn begins(&mut self, publisher: u64, position: u64) {
-        if let Some(source) = self.sources.get_mut(&publisher)
-            && source.greeted < self.servers_lost
-        {
-            let lowest = source.strays.entry(self.servers_lost).or_insert(position);
-            *lowest = position.min(*lowest);
         }
     }
 
@@ -255,9 +237,7 @@ impl Ledger {
                         // What a server that is gone had, and its successor too, lost with it: a handler of
                         // those times cannot tell what of it is older than itself.
                         let unknown = watched.server < self.servers_lost;
-                        let source = self.sources.get(publisher);
-                        let lowest = |source: &Source| source.lowest(event, track.low, watched.server);
-                        let low = if unknown { 0 } else { source.map_or(track.low, lowest) };
+                        let low = if unknown { 0 } else { track.low };
                         let early =
                             if watched.shares { track.early.min(*sequence - low.min(*sequence)) } else { track.early };
                         let start = sequence.checked_sub(early);
@@ -298,8 +278,7 @@ impl Ledger {
                 return Err(format!("handler {id} never became active"));
             }
             for (publisher, source) in &self.sources {
-                let mut track = watched.tracks.get(publisher).cloned().unwrap_or_default();
-                track.low = source.lowest(&watched.event, track.low, watched.server);
+                let track = watched.tracks.get(publisher).cloned().unwrap_or_default();
                 let who = format!(
                     "handler {id} of {} in program {}, events of {publisher:x}",
                     watched.event, watched.program

@@ -44,6 +44,8 @@ pub struct Wire {
     pub up: bool,
     /// What was sent and is still on this side.
     pub backlog: VecDeque<Frame>,
+    /// What is on its way over connections that were given up.
+    pub stray: VecDeque<Frame>,
     /// What has reached the server's queue.
     pub arrived: VecDeque<Frame>,
 }

@@ -211,7 +211,7 @@ impl Program {
                     self.acked = self.acked.max(self.publisher.acked_position());
                     self.send(net);
                 }
-                Action::Greeted(greeting) => {
+                Action::Greeted { greeting, epoch } => {
                     self.paused = false;
                     noticed.push(Noticed::Greeted);
                     if greeting != Greeting::First {
@@ -219,11 +219,7 @@ impl Program {
                         net.wires[self.at].backlog.clear();
                         net.wires[self.at].up = false;
                     }
-                    match greeting {
-                        Greeting::First => {}
-                        Greeting::Same => self.publisher.connection_lost(),
-                        Greeting::New => self.publisher.new_server(),
-                    }
+                    self.publisher.greeted(greeting, epoch);
                     self.send(net);
                 }
                 Action::Shape(..) => {}

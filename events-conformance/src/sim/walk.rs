@@ -176,7 +176,8 @@ fn disturbance(world: &World, profile: &Profile, chance: &mut Chance) -> Option<
         return Some(Choice::Behind(at, !behind));
     }
     if chance.permille(profile.mangles) {
-        let mangle = [Mangle::Drop, Mangle::Twice, Mangle::Swap][chance.below(3)];
+        let mangles = [Mangle::Drop, Mangle::Twice, Mangle::Swap, Mangle::Stray, Mangle::Arrive, Mangle::Arrive];
+        let mangle = mangles[chance.below(mangles.len())];
         return Some(Choice::Mangle(at?, mangle));
     }
     None

@@ -7,11 +7,9 @@ use events_core::delivery::relay::{Pace, Relay};
 use events_core::delivery::{Limits, Now};
 
 use events_core::dispatch::handling::Seen;
-use events_core::frame::bundle::views;
-use events_core::frame::flags;
 
 use super::ledger::{Ledger, payload};
-use super::net::Net;
+use super::net::{Net, Wire};
 use super::program::{Noticed, Program};
 
 /// One thing that happens.
@@ -83,6 +81,10 @@ pub enum Mangle {
     Twice,
     /// The next one overtakes it.
     Swap,
+    /// A copy goes over a connection that was given up, and arrives much later, perhaps at another server.
+    Stray,
+    /// What strayed arrives.
+    Arrive,
 }
 
 /// The id of a program, as publisher and client.
@@ -225,10 +227,6 @@ impl World {
             Choice::Up(at) => {
                 let wire = &mut self.net.wires[at];
                 if let Some(frame) = wire.backlog.pop_front() {
-                    let header = views(&frame).next().map(|view| view.header);
-                    if let Some(header) = header.filter(|header| header.has(flags::OLDEST)) {
-                        self.ledger.begins(header.publisher, header.position);
-                    }
                     wire.arrived.push_back(frame);
                 }
             }
@@ -383,7 +381,7 @@ impl World {
     }
 
     fn mangle(&mut self, at: usize, mangle: Mangle) {
-        let backlog = &mut self.net.wires[at].backlog;
+        let Wire { backlog, stray, arrived, .. } = &mut self.net.wires[at];
         match mangle {
             Mangle::Drop => drop(backlog.pop_front()),
             Mangle::Twice => {
@@ -393,6 +391,9 @@ impl World {
             }
             Mangle::Swap if backlog.len() > 1 => backlog.swap(0, 1),
             Mangle::Swap => {}
+            Mangle::Stray => stray.extend(backlog.front().cloned()),
+            Mangle::Arrive if self.server.is_some() => arrived.extend(stray.pop_front()),
+            Mangle::Arrive => {}
         }
     }
 

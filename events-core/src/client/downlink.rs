@@ -204,8 +204,8 @@ impl Reader {
                 Action::Step(step) => self.step(step),
                 Action::Denied(denied) => self.shared.inbox.push(Item::Denied(denied)),
                 Action::Acked(acked) => self.shared.outbox.acked(acked),
-                Action::Greeted(greeting) => {
-                    self.shared.outbox.greeted(greeting);
+                Action::Greeted { greeting, epoch } => {
+                    self.shared.outbox.greeted(greeting, epoch);
                     self.shared.link_changed(Link::Up);
                     self.connected = true;
                     let change = match greeting {

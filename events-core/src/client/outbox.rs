@@ -162,7 +162,7 @@ impl Outbox {
     }
 
     /// A server greets.
-    pub(crate) fn greeted(&self, greeting: Greeting) {
+    pub(crate) fn greeted(&self, greeting: Greeting, epoch: u64) {
         let mut state = lock(&self.state);
         state.paused = false;
         if greeting != Greeting::First
@@ -170,11 +170,7 @@ impl Outbox {
         {
             tracing::error!(error = &error as &dyn std::error::Error, "no new connection to the server can be opened");
         }
-        match greeting {
-            Greeting::First => {}
-            Greeting::Same => state.publisher.connection_lost(),
-            Greeting::New => state.publisher.new_server(),
-        }
+        state.publisher.greeted(greeting, epoch);
         state.send();
     }
 

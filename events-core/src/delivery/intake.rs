@@ -5,14 +5,19 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::ring::sequence_behind;
 use super::{Limits, Now};
-use crate::control::{Acked, Announced, Standing};
+use crate::control::{Acked, Announced, Begins, Standing};
 use crate::frame::{Header, View, flags};
 
 /// What to do with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the next one, but for as many at its beginning as came before.
-    Take(u64),
+    /// It is the next one.
+    Take {
+        /// But for so many frames at its beginning, which came before.
+        had: u64,
+        /// An earlier server has acknowledged what lies before this position, and the frame may not say so.
+        past: u64,
+    },
     /// It came before.
     Duplicate,
     /// One before it is missing; the publisher is asked to go back.
@@ -33,6 +38,10 @@ pub struct Intake {
 struct Known {
     /// The position that is next; 0 until the publisher said where it begins.
     next: u64,
+    /// Where it said that it begins here: nothing before this position will come. 0 until it has.
+    oldest: u64,
+    /// What lies before this position was acknowledged by an earlier server.
+    past: u64,
     /// Bytes taken since the last acknowledgement.
     unacked: usize,
     /// The publisher must be told to go back.
@@ -75,18 +84,19 @@ impl Intake {
     pub fn judge(&mut self, header: &Header, frames: u64, now: Now) -> Verdict {
         let retry = self.limits.retry;
         let Some(known) = self.known(header.publisher) else { return Verdict::Early };
-        // Of a publisher that is new here only its oldest frame can be the first. One that is not marked
-        // so was queued for a server that is gone.
-        let oldest = header.has(flags::OLDEST) && header.position >= known.next;
-        if oldest {
-            return Verdict::Take(0);
+        let past = known.past;
+        // Of a publisher that is new here only its oldest frame can be the first, and only when it has said to this
+        // server which that is: what was queued for a server that is gone does not know what it had acknowledged.
+        let oldest = header.has(flags::OLDEST) || header.position == known.oldest;
+        if oldest && header.position >= known.next {
+            return Verdict::Take { had: 0, past };
         }
         let duplicate = known.next != 0 && header.position < known.next;
         if known.next != 0
             && let Some(had) = known.next.checked_sub(header.position)
             && had < frames
         {
-            return Verdict::Take(had);
+            return Verdict::Take { had, past };
         }
         if duplicate || known.asked.is_none_or(|asked| now.saturating_sub(asked) >= retry) {
             known.urgent = true;
@@ -115,6 +125,13 @@ impl Intake {
         }
     }
 
+    /// A publisher says to this server where it begins.
+    pub fn begins(&mut self, publisher: u64, begins: &Begins) {
+        let Some(known) = self.known(publisher) else { return };
+        known.oldest = known.oldest.max(begins.oldest);
+        known.past = known.past.max(begins.past);
+    }
+
     /// Whether frames of this publisher show that it has known an older server.
     #[must_use]
     pub fn is_resumed(header: &Header) -> bool {
@@ -137,14 +154,26 @@ impl Intake {
         }
     }
 
-    /// Notes what a publisher said of itself. Once it has begun, what is known stays; before, the last
-    /// word counts, since an earlier one may have been meant for another server.
+    /// Notes what a publisher said of itself. Once it has begun, what is known stays; before, the highest word counts,
+    /// since what it says only rises, and a lower one was meant for another server.
     pub fn announced(&mut self, said: &Announced) {
         let most = self.limits.known;
         let Some(known) = self.known(said.publisher) else { return };
-        if known.streams.len() < most && (known.next == 0 || !known.streams.contains_key(&*said.name)) {
-            let stream = Sequence { base: said.fresh, at: Stream::Next(said.sequence) };
-            known.streams.insert(said.name.as_str().into(), stream);
+        let (begun, full) = (known.next != 0, known.streams.len() >= most);
+        match known.streams.get_mut(&*said.name) {
+            Some(_) if begun => {}
+            Some(stream) => {
+                stream.base = said.fresh.max(stream.base);
+                // Nothing of who has not begun is in the ring.
+                if let Stream::Next(next) = &mut stream.at {
+                    *next = said.sequence.max(*next);
+                }
+            }
+            None if full => {}
+            None => {
+                let stream = Sequence { base: said.fresh, at: Stream::Next(said.sequence) };
+                known.streams.insert(said.name.as_str().into(), stream);
+            }
         }
     }
 
@@ -238,6 +267,8 @@ impl Intake {
             }
             let known = Known {
                 next: 0,
+                oldest: 0,
+                past: 0,
                 unacked: 0,
                 again: false,
                 asked: None,
@@ -255,6 +286,26 @@ impl Intake {
 mod tests {
     use super::*;
 
+    fn take(had: u64) -> Verdict {
+        Verdict::Take { had, past: 0 }
+    }
+
+    #[test]
+    fn a_publisher_begins_where_it_says_and_not_with_what_was_meant_for_another_server() {
+        let mut intake = Intake::new(Limits::default());
+        let header = |position| Header { flags: 0, publisher: 1, position, sequence: 0, fingerprint: 0, sent_at: 0 };
+        assert_eq!(intake.judge(&header(3), 1, 0), Verdict::Early);
+        intake.begins(1, &Begins { epoch: 1, oldest: 3, past: 5 });
+        assert_eq!(intake.judge(&header(4), 1, 0), Verdict::Early);
+        assert_eq!(intake.judge(&header(3), 1, 0), Verdict::Take { had: 0, past: 5 });
+        intake.take(1, 3, 1, 0);
+        // What lies between is gone for good.
+        intake.begins(1, &Begins { epoch: 1, oldest: 7, past: 5 });
+        assert_eq!(intake.judge(&header(3), 1, 0), Verdict::Duplicate);
+        assert_eq!(intake.judge(&header(8), 1, 0), Verdict::Early);
+        assert_eq!(intake.judge(&header(7), 1, 0), Verdict::Take { had: 0, past: 5 });
+    }
+
     #[test]
     fn of_a_message_that_was_had_in_part_the_rest_is_taken() {
         let mut intake = Intake::new(Limits::default());
@@ -266,11 +317,11 @@ mod tests {
             fingerprint: 0,
             sent_at: 0,
         };
-        assert_eq!(intake.judge(&header(1), 5, 0), Verdict::Take(0));
+        assert_eq!(intake.judge(&header(1), 5, 0), take(0));
         intake.take(1, 3, 1, 0);
         assert_eq!(intake.judge(&header(1), 3, 0), Verdict::Duplicate);
-        assert_eq!(intake.judge(&header(1), 5, 0), Verdict::Take(3));
-        assert_eq!(intake.judge(&header(4), 2, 0), Verdict::Take(0));
+        assert_eq!(intake.judge(&header(1), 5, 0), take(3));
+        assert_eq!(intake.judge(&header(4), 2, 0), take(0));
         assert_eq!(intake.judge(&header(5), 2, 0), Verdict::Early);
     }
 
@@ -303,7 +354,7 @@ mod tests {
         for publisher in [1, 2, 3] {
             intake.take(publisher, 1, 1, 0);
         }
-        assert_eq!(intake.judge(&header(1, 2), 1, 0), Verdict::Take(0));
+        assert_eq!(intake.judge(&header(1, 2), 1, 0), take(0));
         intake.take(4, 1, 1, 0);
         let baseline: Vec<u64> = intake.baseline().into_iter().map(|(publisher, _)| publisher).collect();
         assert_eq!(baseline, [3, 1, 4]);

@@ -10,8 +10,9 @@ use std::ops::Range;
 use rustc_hash::FxHashMap;
 
 use super::Limits;
+use super::subscriber::Greeting;
 use super::window::Window;
-use crate::control::{Acked, Announced, Topic};
+use crate::control::{Acked, Announced, Begins, Topic};
 use crate::engine::Frame;
 use crate::event::PutError;
 use crate::frame::bundle::{self, views};
@@ -48,6 +49,8 @@ pub enum Refused {
 pub struct Publisher {
     id: u64,
     limits: Limits,
+    /// Which run of the server has greeted last.
+    epoch: u64,
     window: Window,
     streams: Vec<Stream>,
     index: FxHashMap<Box<str>, usize>,
@@ -107,6 +110,7 @@ impl Publisher {
         Publisher {
             id,
             limits,
+            epoch: 0,
             window: Window::new(limits),
             streams: Vec::new(),
             index: FxHashMap::default(),
@@ -285,15 +289,21 @@ impl Publisher {
         }
     }
 
-    /// The server is a new run: it must get everything there is.
-    pub fn new_server(&mut self) {
-        self.window.start_again();
-        self.tell_again();
-    }
-
-    /// The connection was thrown away with what was queued in it.
-    pub fn connection_lost(&mut self) {
-        self.window.go_back();
+    /// A server greets, and whatever was queued for another connection was thrown away. A run that is new must get
+    /// everything there is.
+    pub fn greeted(&mut self, greeting: Greeting, epoch: u64) {
+        self.epoch = epoch;
+        match greeting {
+            Greeting::First => self.first.push_front(self.begins()),
+            Greeting::Same => {
+                self.window.go_back();
+                self.tell_again();
+            }
+            Greeting::New => {
+                self.window.start_again();
+                self.tell_again();
+            }
+        }
     }
 
     /// See [`Window::probe`].
@@ -371,13 +381,21 @@ impl Publisher {
         })
     }
 
-    /// What a server that knows nothing must hear before the window: the shapes, where the sequences
+    /// Where this publisher begins at the server that has greeted it. A frame cannot say that of itself: queued for
+    /// another server it would say what was true there.
+    fn begins(&self) -> Frame {
+        let (oldest, past) = (self.window.first_position(), self.window.past());
+        Topic::Begin { publisher: self.id }.message(&Begins { epoch: self.epoch, oldest, past })
+    }
+
+    /// What a server that knows nothing must hear before the window: where it begins, the shapes, where the sequences
     /// stand, and the retained events that have left the window. What is open goes into the window before, since what
     /// is counted and not there passes for lost.
     fn tell_again(&mut self) {
         self.seal();
         let (in_window, fresh) = self.first_sequences();
         self.first.clear();
+        self.first.push_back(self.begins());
         for index in 0..self.streams.len() {
             let stream = &self.streams[index];
             let next = stream.next_sequence;
@@ -450,8 +468,8 @@ mod tests {
         let mut publisher = Publisher::new(1, Limits::default());
         emit(&mut publisher, "A");
         emit(&mut publisher, "B");
-        publisher.new_server();
-        assert_eq!(frames(&mut publisher), [(1, 0, flags::OLDEST), (2, 0, 0)]);
+        publisher.greeted(Greeting::New, 1);
+        assert_eq!(frames(&mut publisher), [(1, 0, 0), (2, 0, 0)]);
     }
 
     #[test]
@@ -463,7 +481,7 @@ mod tests {
         }
         frames(&mut publisher);
         publisher.acked(Acked { next: 3, again: false });
-        publisher.new_server();
+        publisher.greeted(Greeting::New, 1);
         frames(&mut publisher);
         let probe = publisher.probe().into_iter().collect::<Vec<Frame>>();
         let marks: Vec<u8> = probe.iter().flat_map(|message| views(message)).map(|view| view.header.flags).collect();

@@ -25,7 +25,7 @@ use super::replay::{Next, Replay};
 use super::retained::Retained;
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
-use crate::control::{self, About, Announced, Empty, Figures, Reached, Resume, Synced, Topic};
+use crate::control::{self, About, Announced, Begins, Empty, Figures, Reached, Resume, Synced, Topic};
 use crate::engine::{EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription};
 use crate::frame::bundle::{self, views};
 use crate::frame::{self, View, flags};
@@ -463,6 +463,11 @@ impl Relay {
         true
     }
 
+    /// A publisher of an older server is there: its subscribers will come for what they lack.
+    fn begin_grace(&mut self, now: Now) {
+        self.grace.get_or_insert(now + self.limits.grace);
+    }
+
     fn controlled(&mut self, message: &Frame, sender: Option<Owner>, now: Now) {
         match control::parse(message) {
             Some((Topic::Shape { fingerprint }, body)) => {
@@ -482,6 +487,22 @@ impl Relay {
                     {
                         self.shape_bytes = bytes;
                         self.shapes.insert(fingerprint, announced.shape);
+                    }
+                    return;
+                }
+            }
+            Some((Topic::Begin { publisher }, _)) if !self.owners.may_use(publisher, sender) => {
+                self.figures.forged += 1;
+                return;
+            }
+            Some((Topic::Begin { publisher }, body)) => {
+                if let Some(begins) = control::body::<Begins>(body) {
+                    // What was meant for another run says nothing about this one.
+                    if begins.epoch == self.epoch {
+                        self.intake.begins(publisher, &begins);
+                        if begins.oldest > 1 {
+                            self.begin_grace(now);
+                        }
                     }
                     return;
                 }

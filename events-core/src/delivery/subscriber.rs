@@ -327,7 +327,7 @@ impl Subscriber {
                 Some(Leaving { last: false }) => actions.push_back(Action::Pause),
                 None => {}
             },
-            Topic::Resume { .. } | Topic::Shape { .. } | Topic::Stats | Topic::Bundles => {}
+            Topic::Resume { .. } | Topic::Shape { .. } | Topic::Begin { .. } | Topic::Stats | Topic::Bundles => {}
         }
     }
 
@@ -344,7 +344,7 @@ impl Subscriber {
         if greeting == Greeting::New {
             actions.push_back(Action::Step(Step::NewServer));
         }
-        actions.push_back(Action::Greeted(greeting));
+        actions.push_back(Action::Greeted { greeting, epoch });
         self.greeted(now, actions);
     }
 

@@ -35,8 +35,6 @@ pub struct Window {
     past: u64,
     /// The highest position that was ever acknowledged.
     acked: u64,
-    /// The first frame must say that it is the oldest when it is sent.
-    mark_oldest: bool,
 }
 
 /// One message and the positions it covers.
@@ -50,14 +48,16 @@ struct Kept {
 
 impl Kept {
     /// The message as it is sent: what is before `past` says that it is.
-    fn marked(&self, oldest: bool, past: u64) -> Frame {
-        if !oldest && self.first >= past {
+    fn marked(&self, past: u64) -> Frame {
+        if self.first >= past {
             return self.frame.clone();
         }
-        Frame::new(bundle::with_flags(&self.frame, |number| {
-            let past = if self.first + (number as u64) < past { flags::PAST } else { 0 };
-            if oldest && number == 0 { past | flags::OLDEST } else { past }
-        }))
+        Frame::new(bundle::with_flags(
+            &self.frame,
+            |number| {
+                if self.first + (number as u64) < past { flags::PAST } else { 0 }
+            },
+        ))
     }
 }
 
@@ -77,7 +77,6 @@ impl Window {
             unacked: 0,
             past: 1,
             acked: 1,
-            mark_oldest: true,
         }
     }
 
@@ -157,8 +156,7 @@ impl Window {
         let kept = self.messages.get(self.index_of(self.cursor))?;
         self.in_flight += kept.frame.len();
         self.cursor = kept.end;
-        let oldest = kept.first == self.first && std::mem::take(&mut self.mark_oldest);
-        Some(kept.marked(oldest, self.past))
+        Some(kept.marked(self.past))
     }
 
     /// What the server said. Returns whether it does not know this publisher at all, so that all is
@@ -178,8 +176,7 @@ impl Window {
             self.cursor = self.cursor.max(acked.next);
         }
         if acked.again {
-            // What the server expects and the window no longer has is lost; the mark says so.
-            self.mark_oldest |= acked.next < self.first;
+            // What the server expects and the window no longer has is lost; where the publisher begins says so.
             self.expected = acked.next.max(self.first);
             self.cursor = self.expected;
         }
@@ -193,7 +190,6 @@ impl Window {
         self.past = self.acked;
         self.expected = self.first;
         self.cursor = self.first;
-        self.mark_oldest = true;
         self.measure();
     }
 
@@ -208,7 +204,7 @@ impl Window {
     #[must_use]
     pub fn probe(&self) -> Option<Frame> {
         let newest = self.messages.get(self.index_of(self.cursor.checked_sub(1)?));
-        (self.expected < self.cursor).then(|| newest.map(|kept| kept.marked(false, self.past)))?
+        (self.expected < self.cursor).then(|| newest.map(|kept| kept.marked(self.past)))?
     }
 
     /// Which message holds the frame at `position`; behind the last one if none does.

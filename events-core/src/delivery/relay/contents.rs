@@ -29,11 +29,11 @@ impl Relay {
         if header.position == 0 || header.has(flags::TOLD_AGAIN) {
             return true;
         }
-        if !matches!(self.intake.judge(header, 1, now), Verdict::Take(_)) {
+        if !matches!(self.intake.judge(header, 1, now), Verdict::Take { .. }) {
             return false;
         }
-        if Intake::is_resumed(header) && self.grace.is_none() {
-            self.grace = Some(now + self.limits.grace);
+        if Intake::is_resumed(header) {
+            self.begin_grace(now);
         }
         self.intake.take(header.publisher, header.position, 0, now);
         let next = header.sequence.saturating_add(view.count());

@@ -13,7 +13,7 @@ use crate::delivery::interests::{Class, Interests};
 use crate::delivery::retained::Kept;
 use crate::delivery::ring::sequence_behind;
 use crate::engine::{Frame, Owner};
-use crate::frame::bundle::views;
+use crate::frame::bundle::{self, views};
 use crate::frame::{self, Bundle, Content, Header, View, flags};
 
 impl Relay {
@@ -29,9 +29,9 @@ impl Relay {
                 if self.may_emit(&view.header, sender)
                     && !self.withholds(view.name, Some(&view), now)
                     && !self.exceeds(&view, now)
-                    && self.admits(&view, &message, now)
+                    && let Some(past) = self.admits(&view, &message, now)
                 {
-                    self.pending.push_back(message);
+                    self.pending.push_back(as_past(message.clone(), &view.header, past));
                 }
             }
             Ok(Content::Bundle(bundle)) => {
@@ -67,9 +67,10 @@ impl Relay {
             return;
         };
         match self.intake.judge(&bundle.first, frames, now) {
-            Verdict::Take(had) => {
+            Verdict::Take { had, past } => {
                 self.figures.duplicates += had;
-                self.pending.extend(split(bundle, message, &runs, had as usize));
+                let messages = split(bundle, message, &runs, had as usize).into_iter();
+                self.pending.extend(messages.map(|message| as_past(message, &bundle.first, past)));
             }
             Verdict::Duplicate => self.figures.duplicates += frames,
             Verdict::Early => self.figures.early += frames,
@@ -90,26 +91,21 @@ impl Relay {
         }
     }
 
-    /// Whether the frame is to go out.
-    fn admits(&mut self, view: &View<'_>, frame: &Frame, now: Now) -> bool {
+    /// Whether the frame is to go out, and before which position an earlier server has acknowledged everything.
+    fn admits(&mut self, view: &View<'_>, frame: &Frame, now: Now) -> Option<u64> {
         if view.header.has(flags::TOLD_AGAIN) {
             self.retain(view, frame.clone());
-            return false;
+            return None;
         }
         if view.header.position == 0 {
-            return true;
+            return Some(0);
         }
         match self.intake.judge(&view.header, 1, now) {
-            Verdict::Take(_) => true,
-            Verdict::Duplicate => {
-                self.figures.duplicates += 1;
-                false
-            }
-            Verdict::Early => {
-                self.figures.early += 1;
-                false
-            }
+            Verdict::Take { past, .. } => return Some(past),
+            Verdict::Duplicate => self.figures.duplicates += 1,
+            Verdict::Early => self.figures.early += 1,
         }
+        None
     }
 
     /// Everybody who subscribed has been sent the message: from here on it counts.
@@ -122,8 +118,8 @@ impl Relay {
         self.figures.frames += frames;
         self.figures.bytes += message.len() as u64;
         if first.position != 0 {
-            if Intake::is_resumed(&first) && self.grace.is_none() {
-                self.grace = Some(now + self.limits.grace);
+            if Intake::is_resumed(&first) {
+                self.begin_grace(now);
             }
             self.intake.take(first.publisher, first.position.saturating_add(frames - 1), message.len(), now);
             let index = self.ring.push(message.clone());
@@ -148,6 +144,17 @@ impl Relay {
             Kept::NoRoom => self.figures.refused += 1,
         }
     }
+}
+
+/// Marks what lies before `past`. As a rule its publisher has; what was queued for another server cannot say it.
+fn as_past(message: Frame, first: &Header, past: u64) -> Frame {
+    let unmarked = |view: View<'_>| view.header.position < past && !view.header.has(flags::PAST);
+    if first.position >= past || !views(&message).any(unmarked) {
+        return message;
+    }
+    let positions: Vec<u64> = views(&message).map(|view| view.header.position).collect();
+    let marks = |number: usize| if positions.get(number).is_some_and(|at| *at < past) { flags::PAST } else { 0 };
+    Frame::new(bundle::with_flags(&message, marks))
 }
 
 /// Where the frames of a bundle change from those that the same connections want to others: the number of the first

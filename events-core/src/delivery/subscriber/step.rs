@@ -18,8 +18,13 @@ pub enum Action {
     Acked(Acked),
     /// The server drops what this client's key may not do.
     Denied(Denied),
-    /// A server greets: the first of this client, the same as before, or a new run.
-    Greeted(Greeting),
+    /// A server greets.
+    Greeted {
+        /// How it compares with what was before.
+        greeting: Greeting,
+        /// Which run it is.
+        epoch: u64,
+    },
     /// The text of a shape that was asked for, if the server knows it.
     Shape(u64, Option<String>),
     /// The server is leaving: send nothing more until another greets.
