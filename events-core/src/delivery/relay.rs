@@ -6,6 +6,7 @@
 //!  subscriptions ─▶ answers ─▶ replays ─▶ frames (collect, judge, ring, publish) ─▶ acks
 //! ```
 
+mod answers;
 mod contents;
 mod frames;
 mod permits;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use self::answers::{Answer, Answers};
 use self::permits::Permits;
 use self::stalls::Stalls;
 use super::intake::{Intake, Stream};
@@ -27,16 +29,14 @@ use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Begins, Empty, Figures, Reached, Resume, Synced, Topic};
 use crate::engine::{EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription};
-use crate::frame::bundle::{self, views};
-use crate::frame::{self, View, flags};
+use crate::frame::bundle::views;
+use crate::frame::{self, View};
 
 /// How many subscriptions, and how many frames, one turn takes.
 const SLICE: usize = 256;
 /// How many frames of the ring a replay looks at, and how many it sends, in one turn.
 const REPLAY_LOOK: usize = 4096;
 const REPLAY_SEND: usize = 32;
-/// How many answers may wait for clients that do not read.
-const ANSWERS: usize = 16_384;
 /// How often the figures go out, in microseconds.
 const STATS_EVERY: Now = 2_000_000;
 
@@ -54,7 +54,7 @@ pub struct Relay {
     /// The size of their texts together.
     shape_bytes: usize,
     clients: FxHashMap<u64, Client>,
-    answers: VecDeque<Answer>,
+    answers: Answers,
     /// What goes out next. Until it has, it counts nowhere: what the server says of itself is always what it has
     /// handed out.
     pending: VecDeque<Frame>,
@@ -86,24 +86,6 @@ struct Client {
     served: Option<u64>,
 }
 
-/// What waits to be said.
-#[derive(Debug)]
-enum Answer {
-    /// This.
-    Message(Frame),
-    /// What holds at the moment it is said, so that what a client gets before the answer and what the
-    /// answer speaks of are the same.
-    Sync {
-        client: u64,
-        number: u64,
-        about: About,
-        /// Whether the client may know about it.
-        open: bool,
-    },
-    /// The retained frame of this event, for those whose sync was answered without it.
-    Retained(Box<str>),
-}
-
 /// What the caller of [`Relay::turn`] does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -132,7 +114,7 @@ impl Relay {
             shapes: FxHashMap::default(),
             shape_bytes: 0,
             clients: FxHashMap::default(),
-            answers: VecDeque::new(),
+            answers: Answers::default(),
             pending: VecDeque::new(),
             apart: VecDeque::new(),
             blocked: None,
@@ -182,7 +164,7 @@ impl Relay {
         while let Some(peer) = hub.gone() {
             self.interests.gone(peer);
         }
-        self.answer(hub)?;
+        self.answer(hub, now)?;
         busy |= self.replay(hub, now)?;
         busy |= self.relay(hub, now, slice)?;
         self.acknowledge(hub, now)?;
@@ -202,7 +184,10 @@ impl Relay {
         if let Some(due) = self.intake.next_ack() {
             until = until.min(due);
         }
-        if !self.answers.is_empty() || self.clients.values().any(|client| client.replay.is_some()) {
+        if let Some(due) = self.answers.due() {
+            until = until.min(due);
+        }
+        if self.clients.values().any(|client| client.replay.is_some()) {
             until = until.min(now + 1_000);
         }
         Ok(Pace::Idle(until.max(now)))
@@ -322,34 +307,6 @@ impl Relay {
             Stream::Next(next) => next,
             Stream::InRing(index) => self.ring.sequence_behind(index).unwrap_or(0),
         }
-    }
-
-    fn push_answer(&mut self, answer: Answer) {
-        if self.answers.len() >= ANSWERS {
-            // Whoever asked asks again.
-            self.answers.pop_front();
-            self.figures.refused += 1;
-        }
-        self.answers.push_back(answer);
-    }
-
-    /// Says what there is to say to the clients that have room.
-    fn answer(&mut self, hub: &mut dyn Hub) -> Result<(), EngineError> {
-        for _ in 0..self.answers.len() {
-            let Some(answer) = self.answers.pop_front() else { break };
-            let (head, body) = match &answer {
-                Answer::Message(message) => (message.clone(), None),
-                Answer::Sync { client, number, about, open } => self.synced(*client, *number, about, *open),
-                Answer::Retained(name) => match self.retained.get(name) {
-                    Some(frame) => (Frame::new(bundle::with_flags(frame, |_| flags::TOLD_AGAIN)), None),
-                    None => continue,
-                },
-            };
-            if !sent(hub.publish(&head, body.as_ref(), Duration::ZERO))? {
-                self.answers.push_back(answer);
-            }
-        }
-        Ok(())
     }
 
     /// Moves every replay on. Returns whether one did.

@@ -6,7 +6,8 @@
 //!             └─ control:    controlled
 //! ```
 
-use super::{Answer, Relay};
+use super::Relay;
+use super::answers::Answer;
 use crate::delivery::Now;
 use crate::delivery::intake::{Intake, Stream, Verdict};
 use crate::delivery::interests::{Class, Interests};
