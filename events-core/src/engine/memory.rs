@@ -64,24 +64,44 @@ impl std::fmt::Debug for MemoryEngine {
 impl Engine for MemoryEngine {
     fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError> {
         let (emit, reg) = (check(&to.emit)?, check(&to.reg)?);
-        let mut state = self.lock();
-        let uplink = MemoryUplink { engine: self.clone(), id: state.open_up(emit) };
-        let downlink = MemoryDownlink { engine: self.clone(), id: state.open_down(reg) };
-        Ok((Box::new(uplink), Box::new(downlink)))
+        Ok((Box::new(self.uplink(emit)), Box::new(self.downlink(reg))))
     }
 
     fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError> {
         for address in [&at.emit, &at.reg] {
             check(address)?;
         }
-        let mut state = self.lock();
+        let state = self.lock();
         for address in [&at.emit, &at.reg] {
             if state.hub_at(|at| at.emit == *address || at.reg == *address).is_some() {
                 return Err(EngineError::Served { address: address.clone() });
             }
         }
-        let id = state.open_hub(at.clone(), welcome);
-        Ok(Box::new(MemoryHub { engine: self.clone(), id, at: at.clone() }))
+        drop(state);
+        Ok(Box::new(self.hub(at, welcome, None)))
+    }
+}
+
+/// The ends by themselves, for an engine whose clients may be in the server's process. Addresses are names.
+impl MemoryEngine {
+    pub(super) fn uplink(&self, emit: &str) -> MemoryUplink {
+        MemoryUplink { engine: self.clone(), id: self.lock().open_up(emit) }
+    }
+
+    pub(super) fn downlink(&self, reg: &str) -> MemoryDownlink {
+        MemoryDownlink { engine: self.clone(), id: self.lock().open_down(reg) }
+    }
+
+    /// With `elsewhere`, whoever has the hub waits for more than its bell, between [`rest`](MemoryHub::rest) and
+    /// [`rise`](MemoryHub::rise).
+    pub(super) fn hub(&self, at: &Addresses, welcome: &[u8], elsewhere: Option<Waker>) -> MemoryHub {
+        let id = self.lock().open_hub(at.clone(), welcome, elsewhere);
+        MemoryHub { engine: self.clone(), id, at: at.clone() }
+    }
+
+    /// Whether somebody serves at an address, in either direction.
+    pub(super) fn serves(&self, address: &str) -> bool {
+        self.lock().hub_at(|at| at.emit == address || at.reg == address).is_some()
     }
 }
 
@@ -94,7 +114,7 @@ fn check(address: &str) -> Result<&str, EngineError> {
     }
 }
 
-struct MemoryUplink {
+pub(super) struct MemoryUplink {
     engine: MemoryEngine,
     id: Id,
 }
@@ -117,7 +137,7 @@ impl Drop for MemoryUplink {
     }
 }
 
-struct MemoryDownlink {
+pub(super) struct MemoryDownlink {
     engine: MemoryEngine,
     id: Id,
 }
@@ -167,10 +187,57 @@ impl Drop for MemoryDownlink {
     }
 }
 
-struct MemoryHub {
+pub(super) struct MemoryHub {
     engine: MemoryEngine,
     id: Id,
     at: Addresses,
+}
+
+impl MemoryHub {
+    /// Has whatever comes end the wait that follows. Says whether there is any sense in waiting.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.engine.lock();
+        let news = state.has_news(self.id);
+        if let Some(bell) = state.hub_bell(self.id) {
+            bell.waiting = !news;
+        }
+        !news
+    }
+
+    /// The wait is over.
+    pub(super) fn rise(&self) {
+        if let Some(bell) = self.engine.lock().hub_bell(self.id) {
+            bell.waiting = false;
+        }
+    }
+
+    /// Who gets a message, once all of them have room. Waits for that at most `limit`.
+    pub(super) fn room(&self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Option<Vec<Id>> {
+        let mut deadline = None;
+        let mut state = self.engine.lock();
+        loop {
+            if let Some(to) = state.room(self.id, head, body) {
+                return Some(to);
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(limit));
+            let goes_on;
+            (state, goes_on) = MemoryEngine::wait(state, deadline, State::hub_bell, self.id);
+            if !goes_on {
+                return None;
+            }
+        }
+    }
+
+    /// Hands a message to those for whom there was room. Only whoever publishes fills queues, so there still is.
+    pub(super) fn hand(&self, to: &[Id], head: &Frame, body: Option<&Frame>) {
+        if !to.is_empty() {
+            self.engine.lock().hand(to, head, body);
+        }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.engine.lock().connections(self.id)
+    }
 }
 
 impl Hub for MemoryHub {
@@ -182,19 +249,14 @@ impl Hub for MemoryHub {
         Ok(self.engine.lock().subscription(self.id))
     }
 
+    fn gone(&mut self) -> Option<Peer> {
+        self.engine.lock().gone(self.id)
+    }
+
     fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
-        let deadline = Instant::now().checked_add(limit);
-        let mut state = self.engine.lock();
-        loop {
-            if state.publish(self.id, head, body) {
-                return Ok(());
-            }
-            let goes_on;
-            (state, goes_on) = MemoryEngine::wait(state, deadline, State::hub_bell, self.id);
-            if !goes_on {
-                return Err(PublishError::Full);
-            }
-        }
+        let to = self.room(head, body, limit).ok_or(PublishError::Full)?;
+        self.hand(&to, head, body);
+        Ok(())
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), EngineError> {

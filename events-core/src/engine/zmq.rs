@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use bytes::Bytes;
 use zmq_sys as z;
 
+use super::memory::MemoryEngine;
 use super::{Addresses, Bounds, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
 use crate::security::{Access, Keys, SecurityError};
 
@@ -29,6 +30,7 @@ mod downlink;
 mod hub;
 mod inproc;
 mod keyholders;
+mod local;
 mod monitor;
 mod peers;
 mod place;
@@ -85,13 +87,20 @@ struct Shared {
 struct ContextOf {
     zmq: sys::Context,
     inproc: inproc::Inproc,
+    /// The ipc addresses that are served here, for clients that are here too.
+    local: MemoryEngine,
     zap: Mutex<Option<zap::Zap>>,
 }
 
 impl ContextOf {
     fn new() -> Result<Arc<ContextOf>, EngineError> {
         let zmq = sys::Context::new().map_err(io_error("starting ZeroMQ"))?;
-        Ok(Arc::new(ContextOf { zmq, inproc: inproc::Inproc::default(), zap: Mutex::new(None) }))
+        Ok(Arc::new(ContextOf {
+            zmq,
+            inproc: inproc::Inproc::default(),
+            local: MemoryEngine::new(),
+            zap: Mutex::new(None),
+        }))
     }
 }
 
@@ -110,7 +119,8 @@ impl ZmqEngine {
         Ok(ZmqEngine(Arc::new(Shared::new(context, tcp))))
     }
 
-    /// An engine with a context of its own, whose `inproc://` addresses nobody else sees.
+    /// An engine with a context of its own, whose `inproc://` addresses nobody else sees. Over `ipc://` it meets
+    /// others of this process through sockets, as if they were elsewhere.
     ///
     /// # Errors
     /// [`EngineError::Io`] if libzmq cannot start.
@@ -122,6 +132,10 @@ impl ZmqEngine {
 impl Engine for ZmqEngine {
     fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError> {
         let (emit, reg) = (self.0.client_address(&to.emit)?, self.0.client_address(&to.reg)?);
+        if let (Address::Ipc(_), Address::Ipc(_)) = (&emit, &reg) {
+            let uplink = local::Uplink::new(Arc::clone(&self.0), emit)?;
+            return Ok((Box::new(uplink), Box::new(local::Downlink::new(Arc::clone(&self.0), reg)?)));
+        }
         let uplink = uplink::ZmqUplink::new(Arc::clone(&self.0), emit)?;
         let downlink = downlink::ZmqDownlink::new(Arc::clone(&self.0), reg)?;
         Ok((Box::new(uplink), Box::new(downlink)))

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar};
 
 use super::prefixes::Prefixes;
-use crate::engine::{Addresses, Arrival, Frame, Peer, Subscription};
+use crate::engine::{Addresses, Arrival, Frame, Peer, Subscription, Waker};
 
 /// Messages that a queue holds, as in the ZeroMQ engine.
 const QUEUE: usize = 64;
@@ -27,6 +27,8 @@ pub(super) struct Bell {
     pub(super) condition: Arc<Condvar>,
     woken: bool,
     pub(super) waiting: bool,
+    /// Ends the wait of an end that waits for more than its bell.
+    pub(super) elsewhere: Option<Waker>,
 }
 
 impl Bell {
@@ -34,6 +36,9 @@ impl Bell {
     fn ring(&self) {
         if self.waiting {
             self.condition.notify_all();
+            if let Some(waker) = &self.elsewhere {
+                waker.wake();
+            }
         }
     }
 
@@ -76,6 +81,8 @@ pub(super) struct Serving {
     inbox: VecDeque<(Id, Frame)>,
     changes: VecDeque<Subscription>,
     subscribers: Prefixes<HashSet<Id>>,
+    /// Connections that have ended, and nobody was told yet.
+    gone: Vec<Peer>,
     bell: Bell,
 }
 
@@ -150,8 +157,9 @@ impl State {
         id
     }
 
-    /// Opens a hub, to which everybody who waits for one at its addresses is connected.
-    pub(super) fn open_hub(&mut self, at: Addresses, welcome: &[u8]) -> Id {
+    /// Opens a hub, to which everybody who waits for one at its addresses is connected. With `elsewhere` it waits for
+    /// more than what comes from here.
+    pub(super) fn open_hub(&mut self, at: Addresses, welcome: &[u8], elsewhere: Option<Waker>) -> Id {
         let id = self.next_id();
         let hub = Serving {
             at: at.clone(),
@@ -159,7 +167,8 @@ impl State {
             inbox: VecDeque::new(),
             changes: VecDeque::new(),
             subscribers: Prefixes::default(),
-            bell: Bell::default(),
+            gone: Vec::new(),
+            bell: Bell { elsewhere, ..Bell::default() },
         };
         self.hubs.insert(id, hub);
         let mut downs: Vec<Id> =
@@ -204,8 +213,9 @@ impl State {
     /// Ends the connection of a downlink and tells its hub which topics nobody has any more.
     fn detach_down(&mut self, id: Id) {
         let Some(down) = self.downs.get_mut(&id) else { return };
-        let Some((hub, _)) = down.connection.take() else { return };
+        let Some((hub, peer)) = down.connection.take() else { return };
         let Some(hub) = self.hubs.get_mut(&hub) else { return };
+        hub.gone.push(peer);
         for topic in down.topics.topics() {
             hub.take_back(topic, id, None);
         }
@@ -295,20 +305,34 @@ impl State {
         wanted
     }
 
-    /// Sends to everybody who subscribed, or to nobody: `false`.
-    pub(super) fn publish(&mut self, hub: Id, head: &Frame, body: Option<&Frame>) -> bool {
-        let Some(hub) = self.hubs.get(&hub) else { return true };
-        let to: HashSet<Id> = hub.subscribers.matching(head).flatten().copied().collect();
+    /// Everybody who subscribed, if all of them have room.
+    pub(super) fn room(&self, hub: Id, head: &[u8], body: Option<&Frame>) -> Option<Vec<Id>> {
+        let Some(hub) = self.hubs.get(&hub) else { return Some(Vec::new()) };
+        let mut to: Vec<Id> = hub.subscribers.matching(head).flatten().copied().collect();
+        to.sort_unstable();
+        to.dedup();
         let bytes = head.len() + body.map_or(0, |body| body.len());
-        if !to.iter().all(|id| self.downs.get(id).is_none_or(|down| down.has_room(bytes))) {
-            return false;
-        }
+        to.iter().all(|id| self.downs.get(id).is_none_or(|down| down.has_room(bytes))).then_some(to)
+    }
+
+    /// Hands a message to those for whom [`room`](State::room) was found.
+    pub(super) fn hand(&mut self, to: &[Id], head: &Frame, body: Option<&Frame>) {
         for id in to {
-            if let Some(down) = self.downs.get_mut(&id) {
+            if let Some(down) = self.downs.get_mut(id).filter(|down| down.connection.is_some()) {
                 down.push(Arrival::Message { head: head.clone(), body: body.cloned() });
             }
         }
-        true
+    }
+
+    /// How many connections a hub has.
+    pub(super) fn connections(&self, hub: Id) -> usize {
+        let downs = self.downs.values().filter(|down| down.connection.is_some_and(|(at, _)| at == hub));
+        downs.count() + self.ups.values().filter(|up| up.hub == Some(hub)).count()
+    }
+
+    /// The next connection of a hub that has ended.
+    pub(super) fn gone(&mut self, hub: Id) -> Option<Peer> {
+        self.hubs.get_mut(&hub)?.gone.pop()
     }
 
     pub(super) fn send(&mut self, id: Id, frame: &Frame) {

@@ -11,6 +11,7 @@ use zmq_sys as z;
 use super::address::Address;
 use super::door::Door;
 use super::keyholders::{Keyholders, Side};
+use super::local::Served;
 use super::monitor::{Event, Watched};
 use super::peers::{self, Peers};
 use super::place::{self, Place};
@@ -36,6 +37,8 @@ const DROPPED_AT_ONCE: usize = 64;
 
 pub(super) struct ZmqHub {
     shared: Arc<Shared>,
+    /// Clients of this process.
+    local: Option<Served>,
     pull: Watched,
     xpub: Watched,
     wake: Wake,
@@ -126,9 +129,12 @@ impl ZmqHub {
         for name in &inproc {
             shared.context.inproc.served(name);
         }
+        let addresses = Addresses { emit: emit.endpoint(), reg: reg.endpoint() };
+        let all_ipc = matches!((&emit, &reg), (Address::Ipc(_), Address::Ipc(_)));
         Ok(ZmqHub {
+            local: all_ipc.then(|| Served::new(&shared.context.local, &addresses, welcome, &wake)),
             inproc,
-            addresses: Addresses { emit: emit.endpoint(), reg: reg.endpoint() },
+            addresses,
             shared,
             pull,
             xpub,
@@ -280,6 +286,7 @@ fn listen(socket: &Socket, address: &Address, places: &mut Vec<Place>) -> Result
 
 impl Drop for ZmqHub {
     fn drop(&mut self) {
+        self.local = None;
         // Closing happens later, in libzmq's own thread: without this a client that comes back at once
         // would reach the socket that is about to close.
         for name in &self.inproc {
@@ -294,6 +301,11 @@ impl Drop for ZmqHub {
 
 impl Hub for ZmqHub {
     fn collect(&mut self) -> Result<Option<Frame>, EngineError> {
+        // Those here and the others take turns.
+        let here_first = self.local.as_mut().is_some_and(Served::is_next);
+        if here_first && let Some(frame) = self.local.as_mut().and_then(Served::collect) {
+            return Ok(Some(frame));
+        }
         for _ in 0..DROPPED_AT_ONCE {
             let Some(message) = self.pull.socket().receive().map_err(io_error("receiving"))? else { break };
             if !message.more() {
@@ -302,7 +314,7 @@ impl Hub for ZmqHub {
             }
             self.skip(&message, |hub| hub.pull.socket())?;
         }
-        Ok(None)
+        Ok(self.local.as_mut().and_then(Served::collect))
     }
 
     fn sender(&self) -> Option<Owner> {
@@ -323,6 +335,9 @@ impl Hub for ZmqHub {
 
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
         self.look_after_connections()?;
+        if let Some(subscription) = self.local.as_mut().and_then(Served::subscription) {
+            return Ok(Some(subscription));
+        }
         if let Some(manual) = &mut self.manual {
             manual.sure = false;
             if let Some(subscription) = manual.unsure.pop_front() {
@@ -372,10 +387,15 @@ impl Hub for ZmqHub {
     }
 
     fn gone(&mut self) -> Option<Peer> {
-        self.peers.gone()
+        self.peers.gone().or_else(|| self.local.as_mut()?.gone())
     }
 
     fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
+        // First room for those here: what is on its way to the others cannot be taken back.
+        let here = match &self.local {
+            Some(local) => local.hub.room(head, body, limit).ok_or(PublishError::Full)?,
+            None => Vec::new(),
+        };
         let timeout = limit.as_micros().div_ceil(1_000).min(i32::MAX as u128) as i32;
         if timeout != 0 && timeout != self.timeout {
             self.xpub.socket().set_int(z::ZMQ_SNDTIMEO, timeout).map_err(io_error("setting the send timeout"))?;
@@ -391,16 +411,26 @@ impl Hub for ZmqHub {
         };
         sent(self.xpub.socket().send(message, timeout != 0, second.is_some()))?;
         // Queues count whole messages, so where the first part found room the second has it.
-        second.map_or(Ok(()), |second| sent(self.xpub.socket().send(second, false, false)))
+        second.map_or(Ok(()), |second| sent(self.xpub.socket().send(second, false, false)))?;
+        if let Some(local) = &self.local {
+            local.hub.hand(&here, head, body);
+        }
+        Ok(())
     }
 
     fn wait(&mut self, limit: Duration) -> Result<(), EngineError> {
         let deadline = Instant::now().checked_add(limit);
         loop {
             let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            if self.local.as_ref().is_some_and(|local| !local.hub.rest()) {
+                return Ok(());
+            }
             let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
             let ([frame, subscription, event, at_pull], woken) =
                 sys::poll(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
+            if let Some(local) = &self.local {
+                local.hub.rise();
+            }
             if event {
                 self.watch()?;
             }
@@ -419,7 +449,10 @@ impl Hub for ZmqHub {
     fn disconnect(&mut self, peer: Peer) {
         // An error here means that nothing is told; the inode still protects the wrong one.
         let _ = self.watch();
-        self.peers.disconnect(peer);
+        match &mut self.local {
+            Some(local) if Served::has(peer) => local.disconnect(peer),
+            _ => self.peers.disconnect(peer),
+        }
     }
 
     fn stuck(&mut self, first: bool) -> Vec<Peer> {
@@ -430,7 +463,8 @@ impl Hub for ZmqHub {
 
     fn load(&self) -> Load {
         Load {
-            connections: self.door.connections() as u64,
+            connections: (self.door.connections() + self.local.as_ref().map_or(0, |local| local.hub.connections()))
+                as u64,
             turned_away: self.door.turned_away(),
             oversubscribed: self.oversubscribed,
         }
