@@ -286,9 +286,13 @@ fn listen(socket: &Socket, address: &Address, places: &mut Vec<Place>) -> Result
 
 impl Drop for ZmqHub {
     fn drop(&mut self) {
-        self.local = None;
         // Closing happens later, in libzmq's own thread: without this a client that comes back at once
         // would reach the socket that is about to close.
+        if self.local.is_some() {
+            let _ = self.pull.socket().unbind(&self.addresses.emit);
+            let _ = self.xpub.socket().unbind(&self.addresses.reg);
+        }
+        self.local = None;
         for name in &self.inproc {
             let endpoint = Address::Inproc(name.clone()).endpoint();
             let _ = self.pull.socket().unbind(&endpoint).or_else(|_| self.xpub.socket().unbind(&endpoint));
