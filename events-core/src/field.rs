@@ -71,11 +71,12 @@ pub trait Field: Sized {
 
     #[doc(hidden)]
     fn take_list(input: &mut Reader<'_>) -> Result<Vec<Self>, TakeError> {
-        let length = input.array()?;
+        let length = input.enter_array()?;
         let mut items = Vec::with_capacity(input.allow::<Self>(length)?);
         for index in 0..length {
             items.push(Self::take(input).map_err(|error| error.at(index))?);
         }
+        input.leave();
         Ok(items)
     }
 }
@@ -271,7 +272,7 @@ impl<T: Field> Field for BTreeMap<String, T> {
     }
 
     fn take(input: &mut Reader<'_>) -> Result<Self, TakeError> {
-        let length = input.map()?;
+        let length = input.enter_map()?;
         // The nodes of the map are at least half full.
         input.allow::<[(String, T); 2]>(length)?;
         let mut map = BTreeMap::new();
@@ -280,6 +281,7 @@ impl<T: Field> Field for BTreeMap<String, T> {
             let value = T::take(input).map_err(|error| error.within(&format!("[{key:?}]")))?;
             map.insert(key.to_owned(), value);
         }
+        input.leave();
         Ok(map)
     }
 }

@@ -33,6 +33,8 @@ pub struct Reader<'a> {
     rest: &'a [u8],
     length: usize,
     allowance: usize,
+    /// How many lists and maps are open.
+    depth: usize,
     message: Option<&'a Frame>,
 }
 
@@ -47,7 +49,7 @@ impl<'a> Reader<'a> {
     /// Reads `input`, which is part of `message`.
     #[inline]
     pub(crate) fn sharing(input: &'a [u8], message: Option<&'a Frame>) -> Reader<'a> {
-        Reader { rest: input, length: input.len(), allowance: allowance(input), message }
+        Reader { rest: input, length: input.len(), allowance: allowance(input), depth: 0, message }
     }
 
     /// How many bytes have been read.
@@ -71,10 +73,39 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// Begins a payload: memory is counted anew from here.
+    /// Begins a payload: memory and depth are counted anew from here.
     #[inline]
     pub(crate) fn begin(&mut self) {
         self.allowance = allowance(self.rest);
+        self.depth = 0;
+    }
+
+    /// Reads the header of an array, and counts what follows as inside it until [`leave`](Reader::leave).
+    #[inline]
+    pub(crate) fn enter_array(&mut self) -> Result<usize, TakeError> {
+        let length = self.array()?;
+        self.enter(length)
+    }
+
+    /// Reads the header of a map, and counts what follows as inside it until [`leave`](Reader::leave).
+    pub(crate) fn enter_map(&mut self) -> Result<usize, TakeError> {
+        let length = self.map()?;
+        self.enter(length)
+    }
+
+    #[inline]
+    fn enter(&mut self, length: usize) -> Result<usize, TakeError> {
+        if self.depth == MAX_DEPTH {
+            return Err(TakeError::new(TakeErrorKind::Depth { limit: MAX_DEPTH }, self.position()));
+        }
+        self.depth += 1;
+        Ok(length)
+    }
+
+    /// Closes the list or map that was entered last. After an error nothing needs to be closed.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
     }
 
     /// Reads nil if that is what comes next.
@@ -324,11 +355,12 @@ impl<'a> Reader<'a> {
     /// Steps over one value, whatever it is and however deep, without recursion.
     ///
     /// # Errors
-    /// [`TakeError`] if the bytes end inside it, or it is deeper than [`MAX_DEPTH`].
+    /// [`TakeError`] if the bytes end inside it, or it is deeper than [`MAX_DEPTH`], together with what it stands in.
     pub fn skip(&mut self) -> Result<(), TakeError> {
         // How many values are still to come at each open level.
         let mut open = [0_usize; MAX_DEPTH];
-        let mut depth = 0;
+        let outside = self.depth;
+        let mut depth = outside;
         loop {
             let start = self.position();
             let inside = self.skip_one()?;
@@ -344,7 +376,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             loop {
-                if depth == 0 {
+                if depth == outside {
                     return Ok(());
                 }
                 open[depth - 1] -= 1;

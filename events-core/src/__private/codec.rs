@@ -165,7 +165,7 @@ impl<'r, 'a> Fields<'r, 'a> {
     /// Begins a struct inside a payload.
     #[inline]
     pub fn of_struct(input: &'r mut Reader<'a>) -> Self {
-        match input.array() {
+        match input.enter_array() {
             Ok(left) => Fields { input, left, failed: None },
             Err(error) => Fields { input, left: 0, failed: Some(error) },
         }
@@ -207,6 +207,7 @@ impl<'r, 'a> Fields<'r, 'a> {
         for _ in 0..self.left {
             self.input.skip()?;
         }
+        self.input.leave();
         Ok(value)
     }
 
