@@ -3,7 +3,7 @@
 //! The server is a process of its own. `EVENTS_FAULTS=full` attacks with larger numbers; `--nocapture` shows how much
 //! service was left.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -220,6 +220,50 @@ fn subscribing_to_a_million_topics() {
         world.serves("a million topics", |figures| figures.oversubscribed > 0 && Instant::now() > end);
     });
     assert!(world.memory() < 200 << 20, "{} bytes", world.memory());
+}
+
+/// A subscriber made by hand, which sends what libzmq's own never would. Without keys.
+fn by_hand(path: &std::path::Path) -> UnixStream {
+    let mut stream = UnixStream::connect(path).expect("it listens");
+    let mut greeting = [0; 64];
+    (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
+    greeting[12..16].copy_from_slice(b"NULL");
+    stream.write_all(&greeting).expect("it takes it");
+    stream.read_exact(&mut greeting).expect("it answers");
+    stream.write_all(b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB").expect("it takes it");
+    stream
+}
+
+/// A message of at most 255 bytes: a subscription that is made or taken back.
+fn subscription(on: bool, topic: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(1 + topic.len()).expect("a short topic");
+    [&[0, length, u8::from(on)], topic].concat()
+}
+
+#[test]
+fn taking_back_what_was_never_subscribed_to() {
+    let mut world = World::ipc();
+    let rx = Topic::Rx { client: 1 }.bytes();
+    let barrier = Topic::Sync { client: 1, number: 2, about: About::Nothing }.bytes();
+    world.down.subscribe(&rx).expect("open");
+    world.down.subscribe(&barrier).expect("open");
+    world.hears(&barrier);
+    let mut liar = by_hand(&world.path("reg"));
+    for _ in 0..4 {
+        liar.write_all(&subscription(false, &rx)).expect("it takes it");
+    }
+    // Nor does it make room for more.
+    let topics = (0..20_000).flat_map(|topic: u32| {
+        let topic = format!("T{topic:05}");
+        [subscription(false, topic.to_lowercase().as_bytes()), subscription(true, topic.as_bytes())].concat()
+    });
+    // It may be ended in the middle of it.
+    let _ = liar.write_all(&topics.collect::<Vec<u8>>());
+    world.serves("taking back what was never had", |figures| figures.oversubscribed > 0);
+    // The client is still there.
+    let body = control::Resume { had: Vec::new(), names: Vec::new(), any: false };
+    world.up.send(&Topic::Resume { client: 1, number: 1 }.message(&body)).expect("open");
+    world.hears(&rx);
 }
 
 /// Opens connections as fast as they are taken, and keeps the newest.

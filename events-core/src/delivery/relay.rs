@@ -77,8 +77,8 @@ pub struct Relay {
 struct Client {
     /// The connection that came last.
     peer: Option<Peer>,
-    /// How many connections the server believes it has; never 0.
-    connections: u32,
+    /// The connections that the server believes it has, the oldest first; never empty.
+    connections: Vec<Option<Peer>>,
     /// When it last showed that it lives and moves on.
     seen: Now,
     replay: Option<Replay>,
@@ -231,19 +231,25 @@ impl Relay {
             (Topic::Bundles, true) => self.interests.takes_bundles(subscription.peer),
             (Topic::Rx { client }, true) => {
                 // A new connection begins anew; what the old one wanted is of no use any more.
-                let before = self.clients.get(&client).map_or(0, |entry| entry.connections);
-                if before > 0 || self.clients.len() < self.limits.known {
-                    let (peer, connections) = (subscription.peer, before + 1);
+                let before = self.clients.remove(&client);
+                if before.is_some() || self.clients.len() < self.limits.known {
+                    let (peer, mut connections) = (subscription.peer, before.map_or(Vec::new(), |c| c.connections));
+                    if peer.is_none() || !connections.contains(&peer) {
+                        connections.push(peer);
+                    }
                     self.clients.insert(client, Client { peer, connections, seen: now, replay: None, served: None });
                 }
             }
             (Topic::Rx { client }, false) if self.owners.listened(client, &subscription) => {}
             (Topic::Rx { client }, false) => {
                 // The end of an old connection may be noticed after the new one began, and not every
-                // engine can tell which of them ended.
+                // engine can tell which of them ended. Where it is told, nobody ends another's.
                 if let Some(entry) = self.clients.get_mut(&client) {
-                    entry.connections -= 1;
-                    if entry.connections == 0 {
+                    let known = entry.connections.iter().position(|&peer| peer == subscription.peer);
+                    if let Some(ended) = known.or(subscription.peer.is_none().then_some(0)) {
+                        entry.connections.remove(ended);
+                    }
+                    if entry.connections.is_empty() {
                         self.clients.remove(&client);
                     }
                 }

@@ -365,8 +365,7 @@ impl Hub for ZmqHub {
             }
             // First what ended before: the descriptor of a connection that is gone may be this one's now.
             self.watch()?;
-            let too_many =
-                message.first() == Some(&1) && self.peers.subscriptions(&message) >= self.bounds.subscriptions;
+            let too_many = self.peers.is_beyond(&message, self.bounds.subscriptions);
             let sure = !too_many && self.is_sure(&message);
             let first = too_many && self.peers.oversubscribes(&message);
             if first {

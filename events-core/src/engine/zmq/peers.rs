@@ -1,7 +1,8 @@
 //! Names the connections of the hub's XPUB, so that one can be ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
@@ -16,6 +17,8 @@ const SENT_AHEAD: i32 = 512 << 10;
 #[derive(Default)]
 pub(super) struct Peers {
     by_connection: HashMap<usize, Known>,
+    /// Nobody outside can choose topics that look the same.
+    hasher: RandomState,
     last: u64,
     /// Those that have ended, and nobody was told yet.
     gone: Vec<Peer>,
@@ -24,7 +27,8 @@ pub(super) struct Peers {
 struct Known {
     peer: Peer,
     fd: RawFd,
-    subscriptions: usize,
+    /// The topics that it has subscribed to, by their hashes.
+    topics: HashSet<u64>,
     /// It has too many, and is on its way out.
     over: bool,
     /// What waited for it at the first look, while nothing of it was taken at any look since.
@@ -39,11 +43,15 @@ impl Peers {
     /// The peer that `subscription` came from. None for inproc, where a connection has no descriptor, and
     /// for what libzmq itself tells when a connection has ended.
     pub(super) fn of(&mut self, subscription: Message) -> Option<Peer> {
-        let made = subscription.first() == Some(&1);
+        let (made, topic) = (subscription.first() == Some(&1), self.hash(&subscription));
         let (fd, id) = subscription.property(c"__fd")?;
         if let Some(known) = self.by_connection.get_mut(&id) {
-            known.subscriptions =
-                if made { known.subscriptions.saturating_add(1) } else { known.subscriptions.saturating_sub(1) };
+            // What was never subscribed to cannot be given back.
+            if made {
+                known.topics.insert(topic);
+            } else {
+                known.topics.remove(&topic);
+            }
             return Some(known.peer);
         }
         let fd = fd.parse().ok()?;
@@ -59,7 +67,7 @@ impl Peers {
             Known {
                 peer,
                 fd,
-                subscriptions: usize::from(made),
+                topics: made.then_some(topic).into_iter().collect(),
                 over: false,
                 stuck: None,
                 inode,
@@ -80,10 +88,15 @@ impl Peers {
         self.gone.pop()
     }
 
-    /// How many subscriptions the connection has from which `message` came, which is one.
-    pub(super) fn subscriptions(&self, message: &Message) -> usize {
+    /// Whether `message`, a subscription, is one more than the `most` that its connection may have.
+    pub(super) fn is_beyond(&self, message: &Message, most: usize) -> bool {
         let known = message.property(c"__fd").and_then(|(_, id)| self.by_connection.get(&id));
-        known.map_or(0, |known| known.subscriptions)
+        let full = known.filter(|known| message.first() == Some(&1) && known.topics.len() >= most);
+        full.is_some_and(|known| !known.topics.contains(&self.hash(message)))
+    }
+
+    fn hash(&self, subscription: &Message) -> u64 {
+        self.hasher.hash_one(subscription.get(1..).unwrap_or_default())
     }
 
     /// Notes that this connection has too many. Returns whether that is new.
