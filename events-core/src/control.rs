@@ -353,6 +353,9 @@ pub struct Figures {
     pub turned_away: u64,
     /// Connections that were ended because they subscribed to too much.
     pub oversubscribed: u64,
+    /// Connections that ended before they could carry messages: strangers, other protocols, and those that said
+    /// nothing.
+    pub failed_handshakes: u64,
 }
 
 #[cfg(test)]

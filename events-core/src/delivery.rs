@@ -70,6 +70,9 @@ pub struct Limits {
     pub grace: Now,
     /// Publishers, shapes and retained events known at once.
     pub known: usize,
+    /// What is known of the sequences of all publishers: 32 bytes and the name for each event of each. All of it has to
+    /// fit into one message.
+    pub sequences: usize,
     /// A subscriber that takes nothing is disconnected after this long even if it says that it lives.
     pub patience: Now,
     /// Names of events that a server hands on have at most so many bytes.
@@ -95,6 +98,7 @@ impl Default for Limits {
             retry: 500_000,
             grace: 1_000_000,
             known: 65_536,
+            sequences: 14 << 20,
             patience: 60_000_000,
             name: crate::frame::MAX_NAME,
             contents: None,

@@ -117,7 +117,8 @@ pub struct Bounds {
     pub connections: usize,
     /// Subscriptions of one connection.
     pub subscriptions: usize,
-    /// Bytes of one message. A larger one ends the connection.
+    /// Bytes of one message. A larger frame is dropped, and whoever listens is told what he misses; beyond 16 MiB it
+    /// ends the connection.
     pub message: usize,
     /// Time until a connection has proved who it is.
     pub handshake: Duration,
@@ -138,6 +139,8 @@ pub struct Load {
     pub turned_away: u64,
     /// How many were ended because they subscribed to too much.
     pub oversubscribed: u64,
+    /// How many ended before they could carry messages: strangers, other protocols, and those that said nothing.
+    pub failed_handshakes: u64,
 }
 
 /// The client's way to the server.

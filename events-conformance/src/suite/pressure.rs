@@ -78,6 +78,23 @@ pub fn what_is_accepted_arrives(bench: &Bench) {
     assert!(all.windows(2).all(|pair| pair[0] + 1 == pair[1]), "a hole");
 }
 
+/// What is too large is refused, by the byte, and what is not arrives, and what comes behind it.
+pub fn the_largest_event_passes(bench: &Bench) {
+    let _server = bench.server();
+    let (emitter, listener) = (bench.client(), bench.client());
+    let log = Log::default();
+    let inside = log.clone();
+    listener.register::<Weight>(move |e| inside.push((e.number, e.bytes.len()))).expect("registered");
+    let largest = match emitter.emit(Weight::new(1, 16 << 20)) {
+        Err(Error::TooLarge { bytes, limit, .. }) => (16 << 20) - (bytes - limit),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(emitter.emit(Weight::new(1, largest + 1)), Err(Error::TooLarge { .. })));
+    emitter.emit(Weight::new(1, largest)).expect("emitted");
+    emitter.emit(Weight::new(2, 10)).expect("emitted");
+    assert_eq!(log.wait_for(2), [(1, largest), (2, 10)]);
+}
+
 /// A client that would rather miss events counts each one.
 pub fn skipping_is_counted(bench: &Bench) {
     const COUNT: u64 = 200_000;

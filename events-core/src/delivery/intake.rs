@@ -30,6 +30,8 @@ pub struct Intake {
     limits: Limits,
     /// The one not seen for longest first.
     publishers: LinkedHashMap<u64, Known, FxBuildHasher>,
+    /// See [`Limits::sequences`].
+    bytes: usize,
     /// Publishers that have something to be told.
     due: Vec<u64>,
 }
@@ -76,7 +78,7 @@ impl Intake {
     /// Knows nobody.
     #[must_use]
     pub fn new(limits: Limits) -> Intake {
-        Intake { limits, publishers: LinkedHashMap::with_hasher(FxBuildHasher), due: Vec::new() }
+        Intake { limits, publishers: LinkedHashMap::with_hasher(FxBuildHasher), bytes: 0, due: Vec::new() }
     }
 
     /// Decides about a message of so many frames, the first of which has this header. What is to be taken counts
@@ -141,15 +143,14 @@ impl Intake {
     /// Notes where the sequences stand behind frames that were handed out, and where that leads. What an earlier
     /// server had acknowledged is before the base, whatever became of the word that said so.
     pub fn note<'a>(&mut self, publisher: u64, frames: impl Iterator<Item = (View<'a>, Stream)>) {
-        let most = self.limits.known;
-        let Some(known) = self.publishers.get_mut(&publisher) else { return };
         for (view, at) in frames {
+            let Some(known) = self.publishers.get_mut(&publisher) else { return };
             let past = if view.header.has(flags::PAST) { sequence_behind(&view) } else { 0 };
             if let Some(stream) = known.streams.get_mut(view.name) {
                 stream.base = stream.base.max(past);
                 stream.at = at;
-            } else if known.streams.len() < most {
-                known.streams.insert(view.name.into(), Sequence { base: past.max(view.header.sequence), at });
+            } else {
+                self.begin(publisher, view.name, Sequence { base: past.max(view.header.sequence), at });
             }
         }
     }
@@ -157,9 +158,8 @@ impl Intake {
     /// Notes what a publisher said of itself. Once it has begun, what is known stays; before, the highest word counts,
     /// since what it says only rises, and a lower one was meant for another server.
     pub fn announced(&mut self, said: &Announced) {
-        let most = self.limits.known;
         let Some(known) = self.known(said.publisher) else { return };
-        let (begun, full) = (known.next != 0, known.streams.len() >= most);
+        let begun = known.next != 0;
         match known.streams.get_mut(&*said.name) {
             Some(_) if begun => {}
             Some(stream) => {
@@ -169,10 +169,9 @@ impl Intake {
                     *next = said.sequence.max(*next);
                 }
             }
-            None if full => {}
             None => {
                 let stream = Sequence { base: said.fresh, at: Stream::Next(said.sequence) };
-                known.streams.insert(said.name.as_str().into(), stream);
+                self.begin(said.publisher, &said.name, stream);
             }
         }
     }
@@ -258,12 +257,33 @@ impl Intake {
         Some(since + self.limits.ack_after)
     }
 
+    fn forget_oldest(&mut self) -> Option<()> {
+        let (_, known) = self.publishers.pop_front()?;
+        self.bytes -= known.bytes();
+        Some(())
+    }
+
+    /// Notes the first that is known of an event of this publisher. When there is too much, those not seen for longest
+    /// are forgotten; what one alone has too much of is not noted.
+    fn begin(&mut self, publisher: u64, name: &str, stream: Sequence) {
+        while self.bytes + weight(name) > self.limits.sequences {
+            match self.publishers.front() {
+                Some((&oldest, _)) if oldest != publisher => _ = self.forget_oldest(),
+                _ => return,
+            }
+        }
+        let Some(known) = self.publishers.get_mut(&publisher) else { return };
+        if known.streams.insert(name.into(), stream).is_none() {
+            self.bytes += weight(name);
+        }
+    }
+
     /// The entry of a publisher that is seen now; a new one takes the place of the one not seen for longest
     /// when there are too many.
     fn known(&mut self, publisher: u64) -> Option<&mut Known> {
         if self.publishers.to_back(&publisher).is_none() {
             if self.publishers.len() >= self.limits.known {
-                self.publishers.pop_front()?;
+                self.forget_oldest()?;
             }
             let known = Known {
                 next: 0,
@@ -280,6 +300,18 @@ impl Intake {
         }
         self.publishers.get_mut(&publisher)
     }
+}
+
+impl Known {
+    /// What its sequences count for.
+    fn bytes(&self) -> usize {
+        self.streams.keys().map(|name| weight(name)).sum()
+    }
+}
+
+/// What a sequence of this event counts for.
+fn weight(name: &str) -> usize {
+    32 + name.len()
 }
 
 #[cfg(test)]
@@ -338,6 +370,26 @@ mod tests {
         assert_eq!(note(flags::PAST, 3), 5);
         assert_eq!(note(flags::PAST, 5), 7);
         assert_eq!(note(0, 7), 7);
+    }
+
+    #[test]
+    fn names_without_end_push_out_who_was_not_seen_for_longest_and_then_count_no_more() {
+        let mut intake = Intake::new(Limits { sequences: 3 * weight("A1"), ..Limits::default() });
+        let mut emits = |publisher, name: &str| {
+            intake.take(publisher, 1, 1, 0);
+            let header = Header { flags: 0, publisher, position: 1, sequence: 4, fingerprint: 0, sent_at: 0 };
+            let view = View { name, topic: &[], header, records: &[0x90] };
+            intake.note(publisher, std::iter::once((view, Stream::Next(5))));
+            (intake.len(), intake.all_streams().count(), intake.bytes)
+        };
+        let one = weight("A1");
+        assert_eq!(emits(1, "A1"), (1, 1, one));
+        assert_eq!(emits(2, "A1"), (2, 2, 2 * one));
+        assert_eq!(emits(2, "A2"), (2, 3, 3 * one));
+        assert_eq!(emits(2, "A2"), (2, 3, 3 * one), "known already");
+        assert_eq!(emits(2, "A3"), (1, 3, 3 * one));
+        assert_eq!(emits(2, "A4"), (1, 3, 3 * one));
+        assert_eq!(emits(3, "A1"), (1, 1, one));
     }
 
     #[test]

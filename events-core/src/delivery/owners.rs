@@ -11,7 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::control::Topic;
 use crate::engine::{Owner, Peer, Subscription};
 
-/// How many ids an owner has. One who uses more loses his own oldest, and takes none from others.
+/// How many ids an owner has. One who uses more loses of his own one that he has not used of late, and takes none from
+/// others.
 const MOST: usize = 4096;
 
 /// What is sent to one client only. Subscriptions to parts of these topics would hear what is others'.
@@ -20,28 +21,41 @@ const PRIVATE: [&[u8]; 3] = [b"\xFFack/", b"\xFFrx/", b"\xFFsync/"];
 /// The ids that are taken.
 #[derive(Debug, Default)]
 pub struct Owners {
-    of: FxHashMap<u64, Owner>,
+    of: FxHashMap<u64, Use>,
     ids: FxHashMap<Owner, VecDeque<u64>>,
     /// Connections that wrongly listen on a client's `rx` until they end. The end of a subscription does not
     /// always say whose it was, and must not pass for the client's own.
     strangers: FxHashMap<u64, FxHashSet<Option<Peer>>>,
 }
 
+/// Whose an id is.
+#[derive(Debug)]
+struct Use {
+    owner: Owner,
+    /// It was used since it was last looked at.
+    again: bool,
+}
+
 impl Owners {
     /// Whether `who` may use `id`, which is his from now on if it was nobody's.
     pub fn may_use(&mut self, id: u64, who: Option<Owner>) -> bool {
         let Some(who) = who else { return true };
-        if let Some(&owner) = self.of.get(&id) {
-            return owner == who;
+        if let Some(known) = self.of.get_mut(&id) {
+            known.again |= known.owner == who;
+            return known.owner == who;
         }
         let ids = self.ids.entry(who).or_default();
-        if ids.len() >= MOST
+        while ids.len() >= MOST
             && let Some(oldest) = ids.pop_front()
         {
-            self.of.remove(&oldest);
+            if self.of.get_mut(&oldest).is_some_and(|known| std::mem::take(&mut known.again)) {
+                ids.push_back(oldest);
+            } else {
+                self.of.remove(&oldest);
+            }
         }
         ids.push_back(id);
-        self.of.insert(id, who);
+        self.of.insert(id, Use { owner: who, again: false });
         true
     }
 
@@ -109,6 +123,15 @@ mod tests {
         }
         assert!(!owners.may_use(0, OTHER) && owners.may_use(0, ONE));
         assert_eq!(owners.of.len(), MOST + 1);
+    }
+
+    #[test]
+    fn an_id_that_is_in_use_is_kept() {
+        let mut owners = Owners::default();
+        for id in 1..=3 * MOST as u64 {
+            assert!(owners.may_use(0, ONE) && owners.may_use(id, ONE));
+        }
+        assert!(!owners.may_use(0, OTHER) && owners.may_use(1, OTHER));
     }
 
     #[test]

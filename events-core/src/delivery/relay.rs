@@ -137,8 +137,8 @@ impl Relay {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let (publishers, clients) = (self.intake.len() as u64, self.clients.len() as u64);
-        let Load { connections, turned_away, oversubscribed } = self.load;
-        Figures { publishers, clients, connections, turned_away, oversubscribed, ..self.figures }
+        let Load { connections, turned_away, oversubscribed, failed_handshakes } = self.load;
+        Figures { publishers, clients, connections, turned_away, oversubscribed, failed_handshakes, ..self.figures }
     }
 
     /// How many bytes are kept to be replayed.

@@ -49,9 +49,9 @@ impl Retained {
         let Header { sent_at, publisher, sequence, .. } = view.header;
         let newest = Newest { sent_at, publisher, sequence, frame };
         if let Some(kept) = self.frames.get_mut(view.name) {
-            // Frames of one message have the same time.
-            let is_newer = sent_at > kept.sent_at
-                || (sent_at == kept.sent_at && publisher == kept.publisher && sequence > kept.sequence);
+            // Of one publisher the sequence tells, whatever its clock did; of two there is only the time.
+            let same = publisher == kept.publisher;
+            let is_newer = if same { sequence > kept.sequence } else { sent_at > kept.sent_at };
             if is_past(view) && !is_newer {
                 return Kept::Outdated;
             }

@@ -48,8 +48,9 @@ pub use sys::SharedMessage;
 /// With 1,000, libzmq's own figure, a server with 64-KiB frames grew to 108 MB and was no faster.
 const QUEUE: i32 = 64;
 
-/// The largest message that is taken in. A larger one ends the connection that it comes over.
-const LARGEST_MESSAGE: i64 = 16 * 1024 * 1024;
+/// The largest message that is taken in, with the bytes that encryption adds. A larger one ends the connection that it
+/// comes over.
+const LARGEST_MESSAGE: i64 = 16 * 1024 * 1024 + 64;
 
 /// Up to this length bytes are copied into a message: one allocation, against three for sharing.
 const COPIED: usize = 1024;

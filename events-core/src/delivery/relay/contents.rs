@@ -12,8 +12,9 @@ use crate::reader::{MAX_DEPTH, Reader};
 impl Relay {
     /// Whether this frame is more than this server takes. It counts as taken all the same, or its publisher would
     /// send it for ever.
-    pub(super) fn exceeds(&mut self, view: &View<'_>, now: Now) -> bool {
-        let fits = view.name.len() <= self.limits.name
+    pub(super) fn exceeds(&mut self, view: &View<'_>, too_large: bool, now: Now) -> bool {
+        let fits = !too_large
+            && view.name.len() <= self.limits.name
             && self.limits.contents.is_none_or(|contents| contents.hold(view.records));
         if fits {
             return false;

@@ -19,17 +19,15 @@ use crate::frame::{self, Bundle, Content, Header, View, flags};
 
 impl Relay {
     pub(super) fn collected(&mut self, message: Frame, sender: Option<Owner>, now: Now) {
-        if message.len() > self.limits.largest_frame + frame::HEADER + frame::MAX_NAME + 1 {
-            self.figures.excess += 1;
-            return;
-        }
+        let too_large = message.len() > self.limits.largest_frame.min(self.limits.bounds.message);
         match frame::parse(&message) {
+            Ok(Content::Foreign { .. } | Content::Control) | Err(_) if too_large => self.figures.excess += 1,
             Ok(Content::Foreign { name }) if name.len() > self.limits.name => self.figures.excess += 1,
             Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
             Ok(Content::Event(view)) => {
                 if self.may_emit(&view.header, sender)
                     && !self.withholds(view.name, Some(&view), now)
-                    && !self.exceeds(&view, now)
+                    && !self.exceeds(&view, too_large, now)
                     && let Some(past) = self.admits(&view, &message, now)
                 {
                     self.pending.push_back(as_past(message.clone(), &view.header, past));
@@ -37,7 +35,7 @@ impl Relay {
             }
             Ok(Content::Bundle(bundle)) => {
                 if self.may_emit(&bundle.first, sender) {
-                    if self.looks_at_each() {
+                    if too_large || self.looks_at_each() {
                         self.apart.extend(bundle.views().flatten().map(|view| Frame::new(view.to_bytes())));
                     } else {
                         self.sort(&bundle, &message, now);

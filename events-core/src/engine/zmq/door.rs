@@ -26,6 +26,7 @@ pub(super) struct Door {
     /// Those that have to go.
     over: Vec<RawFd>,
     turned_away: u64,
+    failed_handshakes: u64,
     logged: Option<Instant>,
 }
 
@@ -34,7 +35,8 @@ impl Door {
         let descriptors = sys::descriptor_limit().unwrap_or(1024);
         let spared = (descriptors / 5).max(512).min(descriptors / 2);
         let first_spared = RawFd::try_from(descriptors - spared).unwrap_or(RawFd::MAX);
-        Door { most, first_spared, standing: HashMap::new(), over: Vec::new(), turned_away: 0, logged: None }
+        let (standing, over) = (HashMap::new(), Vec::new());
+        Door { most, first_spared, standing, over, turned_away: 0, failed_handshakes: 0, logged: None }
     }
 
     pub(super) fn note(&mut self, event: Event) {
@@ -46,6 +48,7 @@ impl Door {
                     self.over.push(fd);
                 }
             }
+            Event::Refused | Event::Mismatch | Event::Dropped => self.failed_handshakes += 1,
             Event::Disconnected(fd) => {
                 self.standing.remove(&fd);
                 self.over.retain(|&other| other != fd);
@@ -79,6 +82,11 @@ impl Door {
     /// How many there are.
     pub(super) fn connections(&self) -> usize {
         self.standing.len()
+    }
+
+    /// How many ended before they could carry messages.
+    pub(super) fn failed_handshakes(&self) -> u64 {
+        self.failed_handshakes
     }
 
     /// How many were ended.

@@ -103,7 +103,9 @@ impl ZmqHub {
             }
             xpub.set_bytes(z::ZMQ_XPUB_WELCOME_MSG, welcome)?;
             for (socket, address) in [(&pull, &emit), (&xpub, &reg)] {
-                socket.set_i64(z::ZMQ_MAXMSGSIZE, i64::try_from(bounds.message).unwrap_or(i64::MAX))?;
+                // A lower bound is the relay's to keep: who sent too much would connect anew and send it again, for ever.
+                let largest = i64::try_from(bounds.message).unwrap_or(i64::MAX).saturating_add(64);
+                socket.set_i64(z::ZMQ_MAXMSGSIZE, largest.max(super::LARGEST_MESSAGE))?;
                 let handshake = i32::try_from(bounds.handshake.as_millis()).unwrap_or(i32::MAX);
                 socket.set_int(z::ZMQ_HANDSHAKE_IVL, handshake.max(1))?;
                 if let Address::Ipc(_) = address {
@@ -470,6 +472,7 @@ impl Hub for ZmqHub {
                 as u64,
             turned_away: self.door.turned_away(),
             oversubscribed: self.oversubscribed,
+            failed_handshakes: self.door.failed_handshakes(),
         }
     }
 
