@@ -7,8 +7,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use events::{Catalog as _, Client, Event as _, Reader, Receive as _};
+use events::{Catalog as _, Client, ClientOptions, Event as _, Reader, Receive as _};
 use events_core::delivery::publisher::Kind;
+use events_core::engine::zmq::{Tcp, ZmqEngine};
 use secrets::{AnyEvent, Inner, Last, Level, Open, Secret};
 use serde_json::{Value, json};
 
@@ -158,7 +159,9 @@ fn not_in_what_is_logged_and_told_while_events_flow() {
     let at = |name| format!("ipc://{}", folder.path().join(name).display());
     let (emit, reg) = (at("emit"), at("reg"));
     let _server = events::server::ensure_server(&emit, &reg).unwrap();
-    let client = Client::connect(&emit, &reg).unwrap();
+    // As from another process, through sockets: all that can be logged is.
+    let apart = ZmqEngine::isolated(Tcp::PlainLoopbackOnly).unwrap();
+    let client = Client::with_options(&emit, &reg, ClientOptions::default().engine(Arc::new(apart))).unwrap();
     let (tell, told) = mpsc::channel();
     let problems = tell.clone();
     client.on_problem(move |problem| {

@@ -22,7 +22,7 @@ macro_rules! every_promise {
             subscriptions_are_streams off_is_off
         }
         $crate::every_promise! { @handlers $bench;
-            a_panic_harms_nobody emitting_inside_works registering_inside_works flushing_inside_works circles_turn
+            a_panic_harms_nobody a_panic_in_a_payload_harms_nobody emitting_inside_works registering_inside_works flushing_inside_works circles_turn
         }
         $crate::every_promise! { @pressure $bench;
             flush_means_taken drop_and_close_deliver what_is_accepted_arrives skipping_is_counted

@@ -55,7 +55,7 @@ impl Counters {
         let counter = match error {
             Error::Foreign { .. } => &self.foreign,
             Error::SchemaMismatch { .. } => &self.mismatched,
-            Error::HandlerPanicked { .. } => &self.panicked,
+            Error::HandlerPanicked { .. } | Error::ReadingPanicked { .. } => &self.panicked,
             Error::Take { .. } | Error::Malformed => &self.undecodable,
             _ => return,
         };

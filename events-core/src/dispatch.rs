@@ -8,6 +8,7 @@
 //! Nothing here is locked: whoever registers sends the handler over as a step, so handlers may
 //! register, unregister and emit as they like.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hashlink::LinkedHashMap;
@@ -32,7 +33,7 @@ mod route;
 pub use route::RawEvent;
 pub(crate) use route::{Addition, Around};
 
-use route::{Call, Rank, Route};
+use route::{Call, Rank, Route, message};
 
 /// Handlers by event name, and what was received of each.
 #[derive(Default)]
@@ -271,35 +272,64 @@ fn call(
         }
     }
     let past = only.is_none() && view.header.has(flags::PAST);
-    let mut about = About::new(&view.header, only.is_some());
-    let mut rest = view.records;
-    let mut count = 0;
-    while !rest.is_empty() {
-        let mut size = None;
-        for (number, route) in own.iter_mut().chain(&mut *any).enumerate() {
-            if unable.contains(&number) {
-                continue;
+    let about = About::new(&view.header, only.is_some());
+    let mut at = At { rest: view.records, count: 0, about, route: 0, size: None };
+    // Code that is not ours reads payloads, and may panic: then it goes on behind that.
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
+        while !at.rest.is_empty() {
+            let routes = own.iter_mut().chain(&mut *any).enumerate().skip(at.route);
+            for (number, route) in routes {
+                at.route = number + 1;
+                if unable.contains(&number) {
+                    continue;
+                }
+                let mut call = Call { around: &mut *around, only, past, event: view.name, shared };
+                match route.record(view.name, at.rest, at.about, &mut call) {
+                    Ok(taken) => at.size = Some(taken),
+                    Err(source) => around.problem(Error::Take {
+                        event: view.name.to_owned(),
+                        publisher: view.header.publisher,
+                        source,
+                    }),
+                }
             }
-            let mut call = Call { around: &mut *around, only, past, event: view.name, shared };
-            match route.record(view.name, rest, about, &mut call) {
-                Ok(taken) => size = Some(taken),
-                Err(source) => around.problem(Error::Take {
-                    event: view.name.to_owned(),
-                    publisher: view.header.publisher,
-                    source,
-                }),
+            if !at.goes_on() {
+                break;
             }
         }
-        let size = size.or_else(|| {
-            let mut reader = Reader::new(rest);
+    })) {
+        around.problem(Error::ReadingPanicked { event: view.name.to_owned(), message: message(&*panic) });
+    }
+    at.count
+}
+
+/// Where in a frame its records are being handed out.
+struct At<'a> {
+    rest: &'a [u8],
+    /// How many are done.
+    count: u64,
+    about: About,
+    /// The route that has the record at hand next.
+    route: usize,
+    /// The size of that record, once a route has read it.
+    size: Option<usize>,
+}
+
+impl At<'_> {
+    /// Goes behind the record at hand. `false`: nobody can tell where that is.
+    #[inline]
+    fn goes_on(&mut self) -> bool {
+        let size = self.size.take().or_else(|| {
+            let mut reader = Reader::new(self.rest);
             reader.skip().ok().map(|()| reader.position())
         });
-        let Some(behind) = size.and_then(|size| rest.get(size..)) else { break };
-        rest = behind;
-        count += 1;
-        about.sequence = about.sequence.wrapping_add(1);
+        let Some(behind) = size.and_then(|size| self.rest.get(size..)) else { return false };
+        self.rest = behind;
+        self.route = 0;
+        self.count += 1;
+        self.about.sequence = self.about.sequence.wrapping_add(1);
+        true
     }
-    count
 }
 
 /// Whether records of the frame's shape can be read as `info`; the verdict is kept.

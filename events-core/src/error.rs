@@ -83,6 +83,15 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// The code that makes a payload from its bytes panicked, a conversion of its own for instance; the record was
+    /// skipped.
+    #[error("reading a record of `{event}` panicked: {message}")]
+    ReadingPanicked {
+        /// The event.
+        event: String,
+        /// What it said.
+        message: String,
+    },
     /// The server did not acknowledge everything in time.
     #[error("{unacknowledged} events are not known to have reached the server within the limit")]
     NotFlushed {

@@ -1,12 +1,13 @@
 //! What handlers may do.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use events_core::error::Error;
 
 use super::bench::{Bench, Log, WATCHDOG, eventually};
-use super::payloads::{Num, NumX, Pong};
+use super::payloads::{Brittle, Num, NumX, Pong};
 
 /// A panic is caught, reported, and hurts no other handler and no later event.
 pub fn a_panic_harms_nobody(bench: &Bench) {
@@ -23,6 +24,25 @@ pub fn a_panic_harms_nobody(bench: &Bench) {
     assert_eq!(log.wait_for(3), [0, 1, 2]);
     assert_eq!(problems.wait_for(1), [true]);
     assert_eq!(client.stats().panicked, 1);
+}
+
+/// Nor does one in the code that reads or writes a payload.
+pub fn a_panic_in_a_payload_harms_nobody(bench: &Bench) {
+    let _server = bench.server();
+    let client = bench.client();
+    let (log, brittle, problems) = (Log::default(), Log::default(), Log::default());
+    let (a, b, c) = (log.clone(), brittle.clone(), problems.clone());
+    client.on_problem(move |error| c.push(matches!(error, Error::ReadingPanicked { .. })));
+    client.register::<Brittle>(move |e| b.push(e.0)).expect("registered");
+    client.register::<Num>(move |e| a.push(e.0)).expect("registered");
+    let emits = |event| catch_unwind(AssertUnwindSafe(|| client.emit(event).expect("emitted")));
+    for number in [12, 13, 14, 15] {
+        assert_eq!(emits(Brittle(number)).is_ok(), number != 14);
+    }
+    assert_eq!(log.wait_for(3), [12, 13, 15]);
+    assert_eq!(brittle.wait_for(2), [12, 15]);
+    assert_eq!(problems.wait_for(1), [true]);
+    assert_eq!(client.stats().missed, 0);
 }
 
 /// A handler may emit.

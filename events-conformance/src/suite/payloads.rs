@@ -44,6 +44,30 @@ numbers! {
     Shaped = "SHAPED";
 }
 
+/// [`Num`], but 13 cannot be read and 14 cannot be written: both panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brittle(pub u64);
+
+impl Event for Brittle {
+    type Kind = Brittle;
+    const INFO: &'static EventInfo = Num::INFO;
+
+    fn put(&self, out: &mut Vec<u8>) -> Result<(), PutError> {
+        writer::put_array(out, 1)?;
+        assert!(self.0 != 14, "on purpose");
+        writer::put_u64(out, self.0);
+        Ok(())
+    }
+}
+
+impl Receive for Brittle {
+    fn take(input: &mut Reader<'_>) -> Result<Brittle, TakeError> {
+        let number = first_number(input)?;
+        assert!(number != 13, "on purpose");
+        Ok(Brittle(number))
+    }
+}
+
 fn first_number(input: &mut Reader<'_>) -> Result<u64, TakeError> {
     let count = input.array()?;
     let number = input.u64()?;

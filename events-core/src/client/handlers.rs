@@ -79,7 +79,10 @@ fn handle_all(shared: &Arc<Shared>, items: &mut VecDeque<Item>) {
             break;
         }
         let size = Inbox::size_of(&item);
-        handle(item, &mut handlers.dispatcher, &mut around);
+        let handled = AssertUnwindSafe(|| handle(item, &mut handlers.dispatcher, &mut around));
+        if catch_unwind(handled).is_err() {
+            tracing::error!("a handler panicked while it was dropped");
+        }
         let left = shared.inbox.handled(size);
         shared.made_room(left);
     }

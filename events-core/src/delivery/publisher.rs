@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use rustc_hash::FxHashMap;
 
@@ -139,9 +140,17 @@ impl Publisher {
         if !self.is_open_for(kind) {
             self.begin(kind, sent_at)?;
         }
-        let Some(Open { bytes, complete, frame: Some(frame), .. }) = &mut self.open else { return Err(Refused::Full) };
+        let Some(Open { bytes, .. }) = &mut self.open else { return Err(Refused::Full) };
         let before = bytes.len();
-        let written = put(bytes);
+        let written = match catch_unwind(AssertUnwindSafe(|| put(bytes))) {
+            Ok(written) => written,
+            // Half a record must not stay.
+            Err(panic) => {
+                self.take_back(before);
+                resume_unwind(panic);
+            }
+        };
+        let Some(Open { bytes, complete, frame: Some(frame), .. }) = &mut self.open else { return Err(Refused::Full) };
         let size = bytes.len() + complete.table();
         match written {
             Ok(()) if size <= self.limits.largest_frame => {
