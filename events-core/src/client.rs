@@ -213,10 +213,11 @@ impl Client {
 
     /// Calls `handler` for each event `E` from now on. Returns when the server has the subscription, so
     /// that an event emitted after that, by anyone, arrives; at once if no server is there yet, and
-    /// inside a handler: the registration is then pending and becomes active by itself.
+    /// inside a handler: the registration is then pending and becomes active by itself. So it is when the server does
+    /// not answer within [`register_limit`](ClientOptions::register_limit).
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::MayNotRegister`] if the server says that this client's key may not, [`Error::Closed`].
     pub fn register<E: Receive>(
         &self,
         handler: impl FnMut(&Received<E>) + Send + 'static,
@@ -292,15 +293,17 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NotFlushed`] with the number of events the server has not acknowledged. They stay
-    /// queued.
+    /// queued. [`Error::MayNotEmit`] if it dropped one since the last time, because this client's key may not emit
+    /// it; of the same event that is told at most once a second.
     pub fn flush(&self, limit: Duration) -> Result<(), Error> {
-        self.shared().waiting(|shared| shared.outbox.flush(limit))
+        self.shared().flush(limit)
     }
 
     /// Flushes, at most `limit`, and ends this client and all its clones.
     ///
     /// # Errors
-    /// [`Error::NotFlushed`] with the number of events that may be lost.
+    /// [`Error::NotFlushed`] with the number of events that may be lost; [`Error::MayNotEmit`] as
+    /// [`flush`](Client::flush).
     pub fn close(&self, limit: Duration) -> Result<(), Error> {
         self.handle.close(limit)
     }
@@ -328,7 +331,7 @@ impl Handle {
         if self.shared.is_closed() {
             return Ok(());
         }
-        let flushed = self.shared.waiting(|shared| shared.outbox.flush(limit));
+        let flushed = self.shared.flush(limit);
         if self.shared.closed.swap(true, Ordering::AcqRel) {
             return flushed;
         }

@@ -19,6 +19,8 @@ pub(crate) struct Slot {
     called: AtomicBool,
     /// The server has the subscription.
     stands: AtomicBool,
+    /// The present server does not hand the event on to this client.
+    refused: AtomicBool,
     /// It was active when the present server began.
     veteran: AtomicBool,
     client: Weak<Shared>,
@@ -38,6 +40,7 @@ impl Slot {
             once,
             called: AtomicBool::new(false),
             stands: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             veteran: AtomicBool::new(false),
             client,
         }
@@ -63,8 +66,22 @@ impl Slot {
         self.state.load(Ordering::Acquire) == CANCELLED
     }
 
+    /// Whether the server has answered.
     pub(crate) fn stands(&self) -> bool {
         self.stands.load(Ordering::Acquire)
+    }
+
+    /// Whether every event emitted from now on arrives.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.stands() && !self.is_cancelled() && !self.is_refused()
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_refused(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Release);
     }
 
     pub(crate) fn set_stands(&self) {
@@ -145,7 +162,7 @@ impl Registration {
     /// Whether the server has the subscription, so that every event emitted from now on arrives.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.slot.stands() && !self.slot.is_cancelled()
+        self.slot.is_sure()
     }
 
     /// Waits until the registration is active, at most `limit`. Returns whether it is.

@@ -202,9 +202,10 @@ impl Reader {
                 Action::Unsubscribe(topic) => self.link.unsubscribe(&topic)?,
                 Action::Send(message) => self.shared.outbox.control(&message),
                 Action::Step(step) => self.step(step),
-                Action::Denied(denied) => self.shared.inbox.push(Item::Denied(denied)),
+                Action::Denied(denied) => self.shared.denied(denied),
                 Action::Acked(acked) => self.shared.outbox.acked(acked),
                 Action::Greeted { greeting, epoch } => {
+                    self.shared.nothing_denied();
                     self.shared.outbox.greeted(greeting, epoch);
                     self.shared.link_changed(Link::Up);
                     self.connected = true;

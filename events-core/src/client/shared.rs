@@ -5,12 +5,13 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::handlers::Handlers;
 use super::inbox::{Inbox, Item};
 use super::outbox::{Outbox, Patience};
 use super::{ClientOptions, handlers, on};
+use crate::control::Denied;
 use crate::counters::{Counters, Limiter};
 use crate::delivery::publisher::Kind;
 use crate::delivery::subscriber::Interest;
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     pub(super) waker: Waker,
     pub(super) reader: Mutex<Option<Thread>>,
     pub(super) registry: Mutex<Registry>,
+    /// What the server said that this client may not emit, and nobody was told who waited for it.
+    pub(super) may_not_emit: Mutex<Option<String>>,
     /// A registration stands, or the link changed.
     pub(super) changed: Condvar,
     pub(super) shapes: Mutex<FxHashMap<u64, Option<String>>>,
@@ -96,7 +99,12 @@ pub(super) struct Registry {
     pub(super) slots: FxHashMap<u64, Arc<Slot>>,
     pub(super) next: u64,
     pub(super) link: Link,
+    /// Events that the present server does not hand on to this client; `*` for all.
+    refused: FxHashSet<String>,
 }
+
+/// How many of them are remembered.
+const REFUSED: usize = 4096;
 
 impl Shared {
     pub(super) fn new(id: u64, options: ClientOptions, uplink: Box<dyn Uplink>, waker: Waker) -> Arc<Shared> {
@@ -110,6 +118,7 @@ impl Shared {
             waker,
             reader: Mutex::new(None),
             registry: Mutex::default(),
+            may_not_emit: Mutex::default(),
             changed: Condvar::new(),
             shapes: Mutex::default(),
             shape_came: Condvar::new(),
@@ -242,6 +251,7 @@ impl Shared {
             return Err(Error::AlreadyRegistered { event: event.unwrap_or("every event").to_owned(), uid });
         }
         let slot = Arc::new(Slot::new(id, event, &uid, choice.once, self.this.clone()));
+        slot.set_refused(registry.refused.contains(event.unwrap_or("*")));
         registry.slots.insert(id, slot.clone());
         if let Some(old) = &old {
             registry.slots.remove(&old.id());
@@ -254,7 +264,39 @@ impl Shared {
             None => Command::Register { addition, interest },
         });
         self.wait_for_server(&slot);
+        if slot.is_refused() {
+            self.unregister(&slot);
+            return Err(Error::MayNotRegister { event: event.unwrap_or("*").to_owned() });
+        }
         Ok(Registration::new(slot))
+    }
+
+    /// The server says what this client may not do.
+    pub(super) fn denied(&self, denied: Denied) {
+        if denied.emitted {
+            *lock(&self.may_not_emit) = Some(denied.event.clone());
+        } else {
+            let mut registry = lock(&self.registry);
+            let meant = registry.slots.values().filter(|slot| slot.event().unwrap_or("*") == denied.event);
+            meant.for_each(|slot| slot.set_refused(true));
+            if registry.refused.len() < REFUSED {
+                registry.refused.insert(denied.event.clone());
+            }
+        }
+        self.inbox.push(Item::Denied(denied));
+    }
+
+    /// Another connection: what may not be done is told anew.
+    pub(super) fn nothing_denied(&self) {
+        let mut registry = lock(&self.registry);
+        registry.refused.clear();
+        registry.slots.values().for_each(|slot| slot.set_refused(false));
+    }
+
+    /// Waits until the server has taken everything emitted before, and says if it dropped something of it.
+    pub(super) fn flush(&self, limit: Duration) -> Result<(), Error> {
+        self.waiting(|shared| shared.outbox.flush(limit))?;
+        lock(&self.may_not_emit).take().map_or(Ok(()), |event| Err(Error::MayNotEmit { event }))
     }
 
     /// Waits for the server's word on a registration, if one is there or may be any moment.
@@ -276,7 +318,7 @@ impl Shared {
                 registry.link != Link::Closed && !slot.stands() && !slot.is_cancelled()
             });
         }
-        slot.stands() && !slot.is_cancelled()
+        slot.is_sure()
     }
 
     pub(crate) fn unregister(&self, slot: &Slot) {

@@ -167,6 +167,8 @@ impl Relay {
         self.answer(hub, now)?;
         busy |= self.replay(hub, now)?;
         busy |= self.relay(hub, now, slice)?;
+        // What there is to say about frames goes out before their acknowledgement.
+        self.answer(hub, now)?;
         self.acknowledge(hub, now)?;
         self.load = hub.load();
         if now >= self.next_stats {
@@ -238,6 +240,7 @@ impl Relay {
                         connections.push(peer);
                     }
                     self.clients.insert(client, Client { peer, connections, seen: now, replay: None, served: None });
+                    self.deny_again(client, now);
                 }
             }
             (Topic::Rx { client }, false) if self.owners.listened(client, &subscription) => {}

@@ -84,8 +84,9 @@ impl Subscriber {
     /// A subscriber that has never been connected. Its first actions are the subscriptions every
     /// client has.
     pub fn new(client: u64, publisher: u64, limits: Limits, actions: &mut VecDeque<Action>) -> Subscriber {
+        // What is said of its frames reaches it before their acknowledgement, so the way for it is there before.
         let own =
-            [Topic::Ack { publisher }, Topic::Rx { client }, Topic::Bye, Topic::Bundles].map(|topic| topic.bytes());
+            [Topic::Rx { client }, Topic::Ack { publisher }, Topic::Bye, Topic::Bundles].map(|topic| topic.bytes());
         actions.extend(own.into_iter().map(Action::Subscribe));
         actions.push_back(Action::Subscribe(control::HELLO.to_vec()));
         Subscriber {

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use hashlink::LinkedHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Answer, Relay};
 use crate::control::{self, About, Denied, Resume, Topic};
@@ -15,6 +16,8 @@ use crate::permission::Permission;
 
 /// Who tries the same again is told again after this long, in microseconds.
 const AGAIN: Now = 1_000_000;
+/// Who comes back after less than this is told once more.
+const LATE: Now = 5_000_000;
 /// How many words of refusal there are in that time, for all together.
 const WORDS: u32 = 256;
 /// How much is remembered of whom to tell what.
@@ -27,7 +30,8 @@ const WAITING: usize = 16;
 pub(super) struct Permits {
     /// Of whoever sent the frame that was collected last.
     sender: Option<Arc<Permission>>,
-    told: FxHashMap<(u64, Denied), Now>,
+    /// The latest last.
+    told: LinkedHashMap<(u64, Denied), Now, FxBuildHasher>,
     /// Since when words are counted, and how many there were.
     words: (Now, u32),
     listeners: FxHashMap<Peer, Listener>,
@@ -69,7 +73,7 @@ impl Permits {
             return false;
         }
         if self.told.len() >= MOST {
-            self.told.clear();
+            self.told.pop_front();
         }
         self.words.1 += 1;
         self.told.insert(key, now);
@@ -113,6 +117,8 @@ impl Relay {
             return true;
         }
         if let (Some(Topic::Rx { client }), Some(peer)) = (topic, subscription.peer) {
+            // Over a new connection the client knows nothing of what was said before.
+            self.permits.told.retain(|(told, denied), _| told != client || denied.emitted);
             let listener = self.permits.listener(peer);
             listener.client = Some(*client);
             for denied in std::mem::take(&mut listener.refused) {
@@ -139,6 +145,17 @@ impl Relay {
 
     fn deny(&mut self, client: u64, denied: Denied, now: Now) {
         if self.permits.is_due(client, &denied, now) {
+            self.push_answer(Answer::Message(Topic::Denied { client }.message(&denied)));
+        }
+    }
+
+    /// `client` listens, over a connection that is new: what it was told of late may not have reached it.
+    pub(super) fn deny_again(&mut self, client: u64, now: Now) {
+        let of_late = |((told, denied), at): (&(u64, Denied), &Now)| {
+            let missed = *told == client && denied.emitted && now.saturating_sub(*at) < LATE;
+            missed.then(|| denied.clone())
+        };
+        for denied in self.permits.told.iter().filter_map(of_late).collect::<Vec<_>>() {
             self.push_answer(Answer::Message(Topic::Denied { client }.message(&denied)));
         }
     }
