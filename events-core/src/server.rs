@@ -36,8 +36,26 @@ struct Shared {
     /// Microseconds the leaving may take.
     limit: AtomicU64,
     figures: Mutex<Figures>,
-    ended: Mutex<Option<Result<(), EngineError>>>,
+    ended: Mutex<bool>,
     end: Condvar,
+}
+
+impl Shared {
+    /// Waits until the server's thread has ended, whatever ended it.
+    fn wait_end(&self) {
+        let ended = lock(&self.ended);
+        let _unused = self.end.wait_while(ended, |ended| !*ended);
+    }
+}
+
+/// Tells that the server's thread ends, also if it panics.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        *lock(&self.0.ended) = true;
+        self.0.end.notify_all();
+    }
 }
 
 impl Server {
@@ -72,18 +90,15 @@ impl Server {
             leave: AtomicBool::new(false),
             limit: AtomicU64::new(0),
             figures: Mutex::default(),
-            ended: Mutex::new(None),
+            ended: Mutex::new(false),
             end: Condvar::new(),
         });
         let thread = std::thread::Builder::new().name("events-server".to_owned()).spawn({
-            let shared = shared.clone();
+            let end = End(shared.clone());
             move || {
-                let result = serve(relay, hub, &shared);
-                if let Err(error) = &result {
-                    tracing::error!(error = error as &dyn std::error::Error, "the server ends");
+                if let Err(error) = serve(relay, hub, &end.0) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the server ends");
                 }
-                *lock(&shared.ended) = Some(result);
-                shared.end.notify_all();
             }
         });
         let thread =

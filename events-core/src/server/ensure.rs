@@ -54,11 +54,12 @@ pub fn ensure_server_with(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limi
         return Ok(ServerGuard(ensured));
     }
     let ensured = Arc::new(Ensured { server: Mutex::new(None), changed: Condvar::new(), at: at.clone() });
-    match Server::start_with(engine, at, limits) {
-        Ok(server) => *lock(&ensured.server) = Some(server),
-        Err(Error::Engine(EngineError::Served { .. })) => stand_by(&ensured, engine.clone(), limits)?,
+    let first = match Server::start_with(engine, at, limits) {
+        Ok(server) => Some(lock(&ensured.server).insert(server).shared.clone()),
+        Err(Error::Engine(EngineError::Served { .. })) => None,
         Err(error) => return Err(error),
-    }
+    };
+    stand_by(&ensured, engine.clone(), limits, first)?;
     running.insert(key, Arc::downgrade(&ensured));
     Ok(ServerGuard(ensured))
 }
@@ -127,28 +128,119 @@ impl Drop for Ensured {
     }
 }
 
-/// Looks every now and then whether the addresses are free, and serves then.
-fn stand_by(ensured: &Arc<Ensured>, engine: Arc<dyn Engine>, limits: Limits) -> Result<(), Error> {
+/// Looks every now and then whether the addresses are free, and serves then; again when a server of this process, as
+/// `serving`, ends by itself.
+fn stand_by(
+    ensured: &Arc<Ensured>,
+    engine: Arc<dyn Engine>,
+    limits: Limits,
+    mut serving: Option<Arc<super::Shared>>,
+) -> Result<(), Error> {
     let weak = Arc::downgrade(ensured);
     let at = ensured.at.clone();
-    let look = move || {
-        while let Some(ensured) = weak.upgrade() {
-            match Server::start_with(&engine, &at, limits) {
-                Ok(server) => {
-                    tracing::info!(emit = server.addresses().emit, reg = server.addresses().reg, "took over as server");
-                    *lock(&ensured.server) = Some(server);
-                    ensured.changed.notify_all();
-                    return;
-                }
-                Err(Error::Engine(EngineError::Served { .. })) => {}
-                Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "cannot take over yet"),
-            }
-            drop(ensured);
+    let look = move || loop {
+        // Without holding on to what is ended when nobody else does.
+        if let Some(server) = serving.take() {
+            server.wait_end();
+        }
+        let Some(ensured) = weak.upgrade() else { return };
+        if lock(&ensured.server).take().is_some() {
+            tracing::error!(emit = at.emit, reg = at.reg, "the server of this process has ended; it stands by again");
             std::thread::park_timeout(LOOK);
         }
+        match Server::start_with(&engine, &at, limits) {
+            Ok(server) => {
+                tracing::info!(emit = server.addresses().emit, reg = server.addresses().reg, "took over as server");
+                serving = Some(lock(&ensured.server).insert(server).shared.clone());
+                ensured.changed.notify_all();
+                continue;
+            }
+            Err(Error::Engine(EngineError::Served { .. })) => {}
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "cannot take over yet"),
+        }
+        drop(ensured);
+        std::thread::park_timeout(LOOK);
     };
     let spawned = std::thread::Builder::new().name("events-standby".to_owned()).spawn(look);
     spawned.map(drop).map_err(|source| {
         Error::Engine(EngineError::Io { action: "starting the thread that stands by".into(), source })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::client::{Client, ClientOptions};
+    use crate::engine::memory::MemoryEngine;
+    use crate::engine::{ClientEnds, Frame, Hub, Peer, PublishError, Subscription, Waker};
+
+    /// The first server of this engine fails as soon as it is told to.
+    struct Failing {
+        memory: MemoryEngine,
+        fail: Arc<AtomicBool>,
+    }
+
+    struct FailingHub(Box<dyn Hub>, Arc<AtomicBool>);
+
+    impl Engine for Failing {
+        fn connect(&self, to: &Addresses) -> Result<ClientEnds, EngineError> {
+            self.memory.connect(to)
+        }
+
+        fn bind(&self, at: &Addresses, welcome: &[u8]) -> Result<Box<dyn Hub>, EngineError> {
+            Ok(Box::new(FailingHub(self.memory.bind(at, welcome)?, self.fail.clone())))
+        }
+    }
+
+    impl Hub for FailingHub {
+        fn collect(&mut self) -> Result<Option<Frame>, EngineError> {
+            if self.1.swap(false, Ordering::AcqRel) { Err(EngineError::Closed) } else { self.0.collect() }
+        }
+
+        fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
+            self.0.subscription()
+        }
+
+        fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
+            self.0.publish(head, body, limit)
+        }
+
+        fn wait(&mut self, limit: Duration) -> Result<(), EngineError> {
+            self.0.wait(limit)
+        }
+
+        fn disconnect(&mut self, peer: Peer) {
+            self.0.disconnect(peer);
+        }
+
+        fn waker(&self) -> Waker {
+            self.0.waker()
+        }
+
+        fn addresses(&self) -> Addresses {
+            self.0.addresses()
+        }
+    }
+
+    #[test]
+    fn a_server_that_fails_is_followed_by_another() {
+        let fail = Arc::new(AtomicBool::new(false));
+        let engine: Arc<dyn Engine> = Arc::new(Failing { memory: MemoryEngine::new(), fail: fail.clone() });
+        let at = Addresses { emit: "memory://emit".into(), reg: "memory://reg".into() };
+        let server = ensure_server_on(&engine, &at).expect("free");
+        let client = Client::with_options(&at.emit, &at.reg, ClientOptions::default().engine(engine)).expect("usable");
+        client.register_raw(Some("A"), |_| {}).expect("registered");
+        let (tell, told) = std::sync::mpsc::channel();
+        client.on_connection(move |change| {
+            let _ = tell.send(change);
+        });
+        fail.store(true, Ordering::Release);
+        while told.recv_timeout(Duration::from_secs(20)).expect("another server")
+            != crate::error::Connection::Reconnected
+        {}
+        assert!(!fail.load(Ordering::Acquire) && server.wait_serving(Duration::from_secs(20)));
+        assert_eq!(server.role(), Role::Serving);
+    }
 }
