@@ -52,6 +52,9 @@ pub(crate) fn run(plan: &Plan) -> Result {
     // Nothing more to wait for, whether it went well or not.
     let _ = client.close(Duration::ZERO);
     let trouble = *trouble.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(refused @ Error::MayNotEmit { .. }) = flushed {
+        return Err(refused.into());
+    }
     flushed.with_context(|| {
         let why = trouble.map_or("is `events server` running?".to_owned(), |why| why.to_string());
         format!("no server at {} has taken `{}` within {:?}; {why}", plan.at.emit, plan.name, plan.timeout)

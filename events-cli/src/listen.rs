@@ -6,15 +6,17 @@
 //! ```
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
+use std::{process, thread};
 
 use anyhow::Context;
 use events::Timestamp;
-use events_core::client::Client;
+use events_core::client::{Client, ClientOptions};
 use events_core::dispatch::RawEvent;
 use events_core::engine::Addresses;
-use events_core::error::Error;
+use events_core::error::{Error, Lagged};
 use events_core::received::Received;
 use events_core::registration::Registration;
 use serde_json::{Value, json};
@@ -70,19 +72,36 @@ impl Plan {
 /// What the printer is told.
 enum Told {
     Event(Received<RawEvent>),
+    /// The server does not hand on what was asked for.
+    Refused(String),
     End,
 }
 
+/// It was told to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 pub(crate) fn run(plan: Plan) -> Result {
-    let client = Client::connect(&plan.at.emit, &plan.at.reg).context("no client can be opened")?;
-    client.on_problem(|problem| {
-        if let Error::NoConnection(why) = problem {
-            eprintln!("events: {problem}: {why}");
-        }
-    });
+    let mut options = ClientOptions::default();
+    options.register_limit = options.register_limit.min(plan.left());
+    let client = Client::with_options(&plan.at.emit, &plan.at.reg, options).context("no client can be opened")?;
     let (tell, told) = mpsc::sync_channel(CAPACITY);
-    let end = tell.clone();
-    signals::on_end(move || drop(end.send(Told::End)))?;
+    let refused = tell.clone();
+    client.on_problem(move |problem| match problem {
+        Error::NoConnection(why) => eprintln!("events: {problem}: {why}"),
+        Error::MayNotRegister { .. } => drop(refused.try_send(Told::Refused(problem.to_string()))),
+        _ => {}
+    });
+    client.on_gap(|Lagged { event, publisher, missed, .. }| {
+        eprintln!("events: missed {missed} of `{event}` from {publisher:016x}");
+    });
+    let (end, whole) = (tell.clone(), plan.count.is_none());
+    signals::on_end(move || {
+        ENDING.store(true, Ordering::Release);
+        // Whoever does not read what is printed does not keep it from ending.
+        let _ = end.try_send(Told::End);
+        thread::sleep(PATIENCE);
+        process::exit(i32::from(!whole));
+    })?;
     for registration in register(&client, &plan.names, &tell)? {
         if !registration.wait_active(PATIENCE.min(plan.left())) {
             eprintln!("events: waiting for a server at {}", plan.at.reg);
@@ -91,8 +110,10 @@ pub(crate) fn run(plan: Plan) -> Result {
             if plan.left().is_zero() {
                 return Err(anyhow::anyhow!("no server answered at {} in time", plan.at.reg).into());
             }
-            if let Ok(Told::End) = told.try_recv() {
-                return Ok(());
+            match told.try_recv() {
+                Ok(Told::End) => return missing(plan.count, "it was told to end"),
+                Ok(Told::Refused(why)) => return Err(anyhow::anyhow!(why).into()),
+                _ => {}
             }
         }
     }
@@ -100,7 +121,11 @@ pub(crate) fn run(plan: Plan) -> Result {
     let printed = print(&plan, &told);
     // The handler may wait in a full channel: it must see that nobody reads any more.
     drop(told);
+    let missed = client.stats().missed;
     let closed = client.close(Duration::ZERO);
+    if missed > 0 {
+        eprintln!("events: missed {missed} in all");
+    }
     printed?;
     Ok(closed?)
 }
@@ -123,7 +148,9 @@ fn print(plan: &Plan, told: &mpsc::Receiver<Told>) -> Result {
     let mut warned = Vec::new();
     while left != Some(0) {
         let event = match told.recv_timeout(plan.left()) {
+            _ if ENDING.load(Ordering::Acquire) => return missing(left, "it was told to end"),
             Ok(Told::Event(event)) => event,
+            Ok(Told::Refused(why)) => return Err(anyhow::anyhow!(why).into()),
             Ok(Told::End) => return missing(left, "it was told to end"),
             Err(RecvTimeoutError::Disconnected) => return missing(left, "the client ended"),
             Err(RecvTimeoutError::Timeout) if plan.until.is_none() => continue,
@@ -151,6 +178,7 @@ fn print(plan: &Plan, told: &mpsc::Receiver<Told>) -> Result {
 fn missing(left: Option<u64>, why: &str) -> Result {
     match left {
         None => Ok(()),
+        Some(1) => Err(Outcome::Failed(anyhow::anyhow!("{why}, and one event had not come"))),
         Some(left) => Err(Outcome::Failed(anyhow::anyhow!("{why}, and {left} events had not come"))),
     }
 }

@@ -7,7 +7,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,12 @@ const END: Duration = Duration::from_secs(10);
 /// How long a process may go on after its director is gone.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How often whoever waits for one looks whether another has died.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The first process that ended without being told to: what any other does then is of no use.
+static DIED: Mutex<Option<String>> = Mutex::new(None);
+
 /// What a process says when it cannot go on.
 const FAILED: &str = "Failed";
 
@@ -32,6 +40,8 @@ pub(crate) struct Part {
     /// `None` once it was told to end.
     orders: Option<ChildStdin>,
     answers: Receiver<String>,
+    /// It is to end, or has said why it does.
+    ending: Arc<AtomicBool>,
     until: Instant,
 }
 
@@ -48,15 +58,21 @@ impl Part {
             .with_context(|| format!("{name} cannot be started"))?;
         let (orders, stdout) = (child.stdin.take(), child.stdout.take());
         let (tell, answers) = mpsc::channel();
+        let ending = Arc::new(AtomicBool::new(false));
+        let (is_ending, who) = (ending.clone(), name.to_owned());
         thread::spawn(move || {
             let lines = stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
             for line in lines.map_while(Result::ok) {
+                is_ending.fetch_or(line.contains(FAILED), Ordering::AcqRel);
                 if tell.send(line).is_err() {
                     return;
                 }
             }
+            if !is_ending.load(Ordering::Acquire) {
+                DIED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(who);
+            }
         });
-        Ok(Part { name: name.to_owned(), child, orders, answers, until })
+        Ok(Part { name: name.to_owned(), child, orders, answers, ending, until })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -71,16 +87,25 @@ impl Part {
     pub(crate) fn order(&mut self, order: &impl Serialize) -> anyhow::Result<()> {
         let line = serde_json::to_string(order)?;
         let orders = self.orders.as_mut().context("it was told to end")?;
-        writeln!(orders, "{line}").and_then(|()| orders.flush()).with_context(|| format!("{} has ended", self.name))
+        // Not as an error of a pipe: that is how a run ends whose own output nobody reads.
+        let written = writeln!(orders, "{line}").and_then(|()| orders.flush());
+        written.map_err(|why| anyhow!("{} has ended: {why}", self.name))
     }
 
     /// The next answer; waits for it as long as the whole may take.
     pub(crate) fn answer<A: DeserializeOwned>(&mut self) -> anyhow::Result<A> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let line = self.answers.recv_timeout(left).map_err(|error| match error {
-            mpsc::RecvTimeoutError::Timeout => anyhow!("{} did not answer in time", self.name),
-            mpsc::RecvTimeoutError::Disconnected => anyhow!("{} ended", self.name),
-        })?;
+        let line = loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left.min(LOOK)) {
+                Ok(line) => break line,
+                Err(RecvTimeoutError::Disconnected) => bail!("{} ended", self.name),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => bail!("{} did not answer in time", self.name),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(name) = &*DIED.lock().unwrap_or_else(PoisonError::into_inner) {
+                bail!("{name} ended");
+            }
+        };
         let value: Value = serde_json::from_str(&line).with_context(|| format!("{} said `{line}`", self.name))?;
         if let Some(why) = value.get(FAILED) {
             bail!("{}: {}", self.name, why.as_str().unwrap_or_default());
@@ -90,6 +115,7 @@ impl Part {
 
     /// Ends it. One that does not end well is a failure.
     pub(crate) fn end(mut self) -> anyhow::Result<()> {
+        self.ending.store(true, Ordering::Release);
         self.orders = None;
         let until = Instant::now() + END;
         loop {
@@ -105,6 +131,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
+        self.ending.store(true, Ordering::Release);
         self.orders = None;
         // Does nothing to one that has ended; the others must not outlive this process.
         let _ = self.child.kill();

@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &ServerArguments) -> Result {
     let at = arguments.place.addresses();
     let engine = engine(arguments, &at)?;
     if arguments.standby {
-        return stand_by(&engine, &at, limits(arguments), &ended);
+        return stand_by(&engine, &at, arguments, &ended);
     }
     let server = start(&engine, &at, limits(arguments))?;
     say_ready(server.addresses())?;
@@ -78,8 +78,13 @@ fn start(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<Ser
     }
 }
 
-fn stand_by(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits, ended: &mpsc::Receiver<()>) -> Result {
-    let guard = ensure_server_with(engine, at, limits).context("the server cannot start")?;
+fn stand_by(
+    engine: &Arc<dyn Engine>,
+    at: &Addresses,
+    arguments: &ServerArguments,
+    ended: &mpsc::Receiver<()>,
+) -> Result {
+    let guard = ensure_server_with(engine, at, limits(arguments)).context("the server cannot start")?;
     if guard.role() == Role::StandingBy {
         eprintln!("events: another server is serving; standing by");
     }

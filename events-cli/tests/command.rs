@@ -241,6 +241,54 @@ fn a_listener_is_told_to_end_or_nobody_reads_it() {
 }
 
 #[test]
+fn a_listener_ends_also_when_its_reader_does_not_read() {
+    let place = Place::new();
+    let _server = place.server();
+    let mut program = place.events(&["listen", "CLIENT_UID"]);
+    let (out, err) = (std::process::Stdio::piped(), std::process::Stdio::piped());
+    let mut unread = program.stdout(out).stderr(err).spawn().expect("the command runs");
+    let errors = std::io::BufReader::new(unread.stderr.take().expect("its stderr"));
+    assert_eq!(std::io::BufRead::lines(errors).next().and_then(Result::ok).as_deref(), Some("ready"));
+    // More than a pipe holds.
+    let uid = format!("uid={}", "x".repeat(100_000));
+    for _ in 0..3 {
+        assert_eq!(place.run(&["emit", "CLIENT_UID", &uid]).0, Some(0));
+    }
+    let status = Command::new("kill").args(["-TERM", &unread.id().to_string()]).status();
+    assert!(status.expect("kill runs").success());
+    let until = std::time::Instant::now() + LIMIT;
+    while unread.try_wait().expect("it can be waited for").is_none() {
+        assert!(std::time::Instant::now() < until, "it goes on");
+        std::thread::yield_now();
+    }
+    assert_eq!(unread.wait().expect("it has ended").code(), Some(0));
+}
+
+/// The processes that a process has started.
+fn children(of: u32) -> Vec<String> {
+    let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    children.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_bench_or_demonstration_that_loses_a_part_fails() {
+    let place = Place::new();
+    for arguments in [&["bench", "--events", "10000000000"][..], &["demo", "--rounds", "1000"]] {
+        for part in 0..3 {
+            let mut bench = place.start(arguments);
+            let until = std::time::Instant::now() + LIMIT;
+            while children(bench.pid()).len() < 3 {
+                assert!(std::time::Instant::now() < until, "its parts do not start");
+                std::thread::yield_now();
+            }
+            let status = Command::new("kill").args(["-KILL", &children(bench.pid())[part]]).status();
+            assert!(status.expect("kill runs").success());
+            assert_eq!(bench.end(), Some(1), "{arguments:?}, part {part}");
+        }
+    }
+}
+
+#[test]
 fn the_demonstration_shows_what_it_says() {
     let place = Place::new();
     let (code, out, error) = place.run(&["demo", "--rounds", "2"]);
