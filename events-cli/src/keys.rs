@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::args::{KeysArguments, KeysCommand};
+use crate::exit::Outcome;
 
 /// What is printed: for people, or for scripts.
 struct Said {
@@ -36,19 +37,28 @@ pub(crate) fn run(arguments: &KeysArguments) -> Result {
         }
         KeysCommand::List => list(&keys.allowed()?),
         KeysCommand::Allow { file, name, emit, register } => {
-            let allowed = keys.allow_only(file, name.as_deref(), together(emit), together(register))?;
+            let allowed = keys.allow_only(file, name.as_deref(), together(emit)?, together(register)?)?;
             let (name, key) = (&allowed.name, &allowed.key);
+            if file.extension().is_some_and(|extension| extension == "key_secret") {
+                eprintln!(
+                    "events: `{}` holds a secret, which should never leave the program that has it; only its public half \
+                     is filed here",
+                    file.display()
+                );
+            }
             Said {
-                text: format!("{name} may connect now, with the key {key}\n{}", limits(&allowed.permission, "  ")),
+                text: format!("{name} may connect now, with the key {key}\n{}", rights(&allowed.permission, "  ")),
                 json: as_json(&allowed),
             }
         }
         KeysCommand::Revoke { name } => {
-            keys.revoke(name)?;
-            Said {
-                text: format!("{name} may not connect any more; its connections end\n"),
-                json: json!({ "name": name }),
-            }
+            let still = keys.revoke(name)?;
+            let text = if still.is_empty() {
+                format!("{name} may not connect any more; its connections end\n")
+            } else {
+                format!("{name} is gone, but the same key may still connect as {}\n", still.join(", "))
+            };
+            Said { text, json: json!({ "name": name, "still_allowed_as": still }) }
         }
         KeysCommand::Show => show(&keys)?,
     };
@@ -62,8 +72,20 @@ pub(crate) fn run(arguments: &KeysArguments) -> Result {
 }
 
 /// The patterns of several arguments; none were given if there are none.
-fn together(given: &[Names]) -> Option<Names> {
-    given.iter().cloned().reduce(|one, other| one.or(&other))
+fn together(given: &[Names]) -> Result<Option<Names>> {
+    if given.len() > 1 && given.contains(&Names::All) {
+        return Err(Outcome::usage("`*` stands for everything: give it alone, or not at all"));
+    }
+    Ok(given.iter().cloned().reduce(|one, other| one.or(&other)))
+}
+
+/// What a key may do: one line each.
+fn rights(permission: &Permission, indent: &str) -> String {
+    let line = |what: &str, names: &Names| match names {
+        Names::All => format!("{indent}may {what} everything\n"),
+        _ => String::new(),
+    };
+    line("emit", &permission.emit) + &line("register for", &permission.register) + &limits(permission, indent)
 }
 
 /// What a key may do, if that is not everything: one line each.

@@ -356,9 +356,16 @@ fn keys_come_and_go() {
     assert_eq!(json(&["show"])["limited"], json!(1));
     let (_, listed, _) = place.run(&["keys", "list"]);
     assert!(listed.contains("may emit only MAIL_*, CLIENT_UID"), "{listed}");
-    assert_eq!(place.run(&["keys", "allow", public, "--emit", "MA*L"]).0, Some(2));
+    for wrong in [&["MA*L"][..], &["MAIL *"], &["MAIL_*", "--emit", "*"]] {
+        assert_eq!(place.run(&[&["keys", "allow", public, "--emit"], wrong].concat()).0, Some(2), "{wrong:?}");
+    }
+    let (_, said, _) = place.run(&["keys", "allow", public]);
+    assert!(
+        said.contains("may emit only MAIL_*, CLIENT_UID\n") && said.contains("register for everything\n"),
+        "{said}"
+    );
 
-    json(&["revoke", "travel"]);
+    assert_eq!(json(&["revoke", "travel"])["still_allowed_as"], json!(["laptop"]));
     json(&["revoke", "laptop"]);
     assert_eq!(json(&["list"]), own);
     let (code, _, error) = place.run(&["keys", "revoke", "laptop"]);

@@ -46,7 +46,8 @@ pub struct Pattern {
 /// A text is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no pattern of event names; write a name, as in `CLIENT_UID`, or the beginning of one, as in `MAIL_*`"
+    "`{0}` is no pattern of event names; write a name, as in `CLIENT_UID`, or the beginning of one, as in `MAIL_*`; `*` \
+     for all names stands alone"
 )]
 pub struct NotAPattern(String);
 
@@ -94,7 +95,7 @@ impl Pattern {
     }
 }
 
-/// Patterns with spaces or commas between them; an empty text is no name at all, `*` all names.
+/// Patterns with spaces or commas between them; an empty text is no name at all, `*` alone all names.
 impl FromStr for Names {
     type Err = NotAPattern;
 
@@ -102,7 +103,12 @@ impl FromStr for Names {
         let patterns = text.split([' ', ',', '\t']).filter(|pattern| !pattern.is_empty());
         let patterns = patterns.map(Pattern::from_str).collect::<Result<Vec<_>, _>>()?;
         let all = patterns.iter().any(|pattern| pattern.open && pattern.begin.is_empty());
-        Ok(if all { Names::All } else { Names::Only(patterns) })
+        match patterns.len() {
+            1 if all => Ok(Names::All),
+            // More likely a blank too much, as in `MAIL *`, than all names.
+            _ if all => Err(NotAPattern(text.to_owned())),
+            _ => Ok(Names::Only(patterns)),
+        }
     }
 }
 
@@ -163,21 +169,21 @@ mod tests {
         ] {
             assert_eq!(some.contain(name), among, "{name}");
         }
-        assert_eq!(names("A *"), Names::All);
+        assert_eq!(names("*"), Names::All);
         assert!(!names("").contain("A"));
         assert_eq!(some.to_string().parse(), Ok(some));
     }
 
     #[test]
     fn what_is_no_pattern_is_refused() {
-        for text in ["MA*L", "**", "9A", "A;B", "\"A\"", "ä", "*_X", &"A".repeat(256)] {
+        for text in ["MA*L", "A *", "*, *", "**", "9A", "A;B", "\"A\"", "ä", "*_X", &"A".repeat(256)] {
             assert!(text.parse::<Names>().is_err(), "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn both_are_what_each_has(one in "([AB]{0,3}[*]? ){0,3}", other in "([AB]{0,3}[*]? ){0,3}", name in "[AB]{1,4}") {
+        fn both_are_what_each_has(one in "[*]|([AB]{1,3}[*]? ){0,3}", other in "[*]|([AB]{1,3}[*]? ){0,3}", name in "[AB]{1,4}") {
             let (one, other) = (names(&one), names(&other));
             prop_assert_eq!(one.and(&other).contain(&name), one.contain(&name) && other.contain(&name));
             prop_assert_eq!(one.or(&other).contain(&name), one.contain(&name) || other.contain(&name));

@@ -173,19 +173,25 @@ impl Keys {
         Ok(Allowed { name: name.to_owned(), key, permission })
     }
 
-    /// Takes the key called `name` away: servers of this user let it in no more, and end its connections.
+    /// Takes the key called `name` away: servers of this user let it in no more, and end its connections. Returns under
+    /// which other names the same key is still allowed: as long as there is one, it comes in.
     ///
     /// # Errors
     /// [`SecurityError::NotAllowed`] if there is none of this name.
-    pub fn revoke(&self, name: &str) -> Result<(), SecurityError> {
+    pub fn revoke(&self, name: &str) -> Result<Vec<String>, SecurityError> {
         check_name(name)?;
         let filed = self.clients_folder()?.join(format!("{name}.key"));
+        let key = read_public(&filed).ok();
         match fs::remove_file(&filed) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let allowed = self.allowed()?.into_iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
                 Err(SecurityError::NotAllowed { name: name.to_owned(), allowed })
             }
-            removed => removed.map_err(SecurityError::io("removing", &filed)),
+            removed => {
+                removed.map_err(SecurityError::io("removing", &filed))?;
+                let same = self.allowed()?.into_iter().filter(|other| Some(&other.key) == key.as_ref());
+                Ok(same.map(|other| other.name).collect())
+            }
         }
     }
 
