@@ -31,8 +31,10 @@ pub fn build(path: impl AsRef<Path>) {
             let Some(folder) = std::env::var_os("OUT_DIR") else {
                 return error(&"OUT_DIR is not set: `events_codegen::build` is for build scripts");
             };
-            let name = path.file_stem().unwrap_or(path.as_os_str());
-            let out = PathBuf::from(folder).join(name).with_extension("rs");
+            // A name may have dots in it: only what is behind the last is replaced.
+            let mut name = path.file_stem().unwrap_or(path.as_os_str()).to_owned();
+            name.push(".rs");
+            let out = PathBuf::from(folder).join(name);
             if let Err(why) = std::fs::write(&out, source) {
                 error(&format_args!("{} cannot be written: {why}", out.display()));
             }

@@ -37,6 +37,13 @@ pub fn catalog(input: TokenStream) -> TokenStream {
     };
     let shown = file.value();
     let path = find(&shown, file.span());
+    if !path.exists() {
+        let message = format!(
+            "{shown}: there is no such file; it was looked for in the folder of the package (where its Cargo.toml is) and \
+             beside the file that calls `catalog!`"
+        );
+        return quote_spanned!(file.span()=> ::core::compile_error!(#message););
+    }
     match build::load(&path, &shown) {
         Ok(catalog) => {
             let items = catalog.to_tokens(&quote!(#root));

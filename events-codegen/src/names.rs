@@ -1,5 +1,8 @@
 //! Names: what is one, what it becomes in Rust, and what was meant by a misspelling.
 
+/// Characters of an event's name on the wire, its namespace included.
+pub(crate) const MAX_EVENT: usize = 128;
+
 /// Keywords that may stand as `r#…`.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
@@ -123,7 +126,12 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     let lower = name.to_lowercase();
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            let other = candidate.to_lowercase();
+            // Of a short name one slip of the finger is much.
+            let slip = lower.len() > 2 && strsim::osa_distance(&lower, &other) == 1;
+            (strsim::jaro_winkler(&lower, &other).max(if slip { 0.85 } else { 0.0 }), candidate)
+        })
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map_or_else(String::new, |(_, candidate)| format!("; did you mean `{candidate}`?"))
@@ -182,6 +190,7 @@ mod tests {
     #[test]
     fn a_misspelling_gets_a_suggestion_and_nonsense_does_not() {
         assert_eq!(did_you_mean("strng", ["string", "bytes"]), "; did you mean `string`?");
+        assert_eq!(did_you_mean("u46", ["u32", "u64", "i64"]), "; did you mean `u64`?");
         assert_eq!(did_you_mean("xyzzy", ["string", "bytes"]), "");
     }
 }

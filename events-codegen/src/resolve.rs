@@ -20,7 +20,7 @@ use crate::source::Report;
 use crate::ty;
 
 /// Longer names are refused: a name stands in every frame.
-const MAX_NAME: usize = 128;
+const MAX_NAME: usize = names::MAX_EVENT;
 
 /// A default that is checked once all types are known.
 struct Pending<'v, 'i> {
@@ -124,7 +124,8 @@ impl Resolver<'_, '_> {
 
     fn type_def<'v, 'i>(&mut self, raw: &RawType<'v, 'i>, pending: &mut Vec<Vec<Pending<'v, 'i>>>) -> TypeDef {
         let name = raw.name.get_ref();
-        if !names::is_identifier(name) || !name.starts_with(|first: char| first.is_ascii_uppercase()) {
+        let capital = name.starts_with(|first: char| first.is_ascii_uppercase());
+        if !names::is_identifier(name) || !capital || name.contains('_') {
             let camel = names::upper_camel(&names::snake(name));
             let meant = if names::is_identifier(&camel) { format!("; did you mean `{camel}`?") } else { String::new() };
             let message =

@@ -1,12 +1,14 @@
 //! What can go wrong, and what was missed.
 
+use std::fmt;
+
 use crate::engine::{EngineError, Trouble};
 use crate::event::PutError;
 use crate::shape::ShapeMismatch;
 use crate::take::TakeError;
 
 /// Why something was not done.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There was no room for the event within the time `emit` may wait; nothing was emitted.
@@ -93,7 +95,7 @@ pub enum Error {
         message: String,
     },
     /// The server did not acknowledge everything in time.
-    #[error("{unacknowledged} events are not known to have reached the server within the limit")]
+    #[error("{} not known to have reached the server within the limit", are(*.unacknowledged))]
     NotFlushed {
         /// How many.
         unacknowledged: u64,
@@ -136,6 +138,23 @@ pub enum Error {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+/// As [`Display`](fmt::Display), with the sources: it is what `main` prints of an error.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+fn are(events: u64) -> String {
+    if events == 1 { "1 event is".to_owned() } else { format!("{events} events are") }
 }
 
 /// Records that were emitted and did not arrive.

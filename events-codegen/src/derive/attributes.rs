@@ -119,8 +119,15 @@ fn each(
                 return Ok(());
             }
             let meant = did_you_mean(&word, allowed.iter().copied());
-            Err(meta
-                .error(format!("unknown word `{word}`; here stands one of {}{meant}", list(allowed.iter().copied()))))
+            let here = list(allowed.iter().copied());
+            mistakes.add(meta.error(format!("unknown word `{word}`; here stands one of {here}{meant}")));
+            // On to the next word.
+            if meta.input.peek(Token![=]) {
+                meta.value()?.parse::<Expr>()?;
+            } else if !meta.input.is_empty() && !meta.input.peek(Token![,]) {
+                meta.input.parse::<proc_macro2::Group>()?;
+            }
+            Ok(())
         });
         if let Err(error) = parsed {
             mistakes.add(error);

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::{DataEnum, DeriveInput, Fields, Ident};
 
 use super::attributes::{self, Container};
@@ -19,7 +20,7 @@ pub(super) fn expand(
         let attributes = attributes::variant(&variant.attrs, mistakes);
         match (&variant.fields, attributes.unknown) {
             (Fields::Unit, false) => {
-                let wire = input::wire_name(attributes.name.as_ref(), &variant.ident.to_string(), mistakes);
+                let wire = input::wire_name(attributes.name.as_ref(), &variant.ident.unraw().to_string(), mistakes);
                 if known.iter().any(|(_, other)| *other == wire) {
                     mistakes.at(variant.ident.span(), format!("two variants are `{wire}` on the wire"));
                 }

@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Fields, LitStr};
+use syn::{Data, DeriveInput, Fields, LitStr, TypeParam};
 
 use super::attributes;
 use super::input::{self, Codec, Mistakes, Parameter};
@@ -39,12 +40,13 @@ pub(super) fn expand(derive: &DeriveInput, mistakes: &mut Mistakes) -> Option<To
         parameters.iter().map(|parameter| if parameter.blob { quote!(__p::Blob) } else { quote!(__p::Text) });
     let owned_bounds =
         parameters.iter().map(|parameter| if parameter.blob { quote!(__p::OwnedBlob) } else { quote!(__p::OwnedText) });
+    let bounds = bounds(derive);
     let face = container.generated.then(|| face::of_event(derive, &fields, &parameters));
     let items = quote! {
         static INFO: __p::EventInfo = __p::EventInfo::new(#name, #doc, &[#(#infos),*]) #retained #deprecated;
 
         #[automatically_derived]
-        impl<#(#names: #borrowed_bounds),*> __p::Event for #ident<#(#names),*> {
+        impl<#(#names: #borrowed_bounds),*> __p::Event for #ident<#(#names),*> #bounds {
             type Kind = #ident<#(#owned),*>;
             const INFO: &'static __p::EventInfo = &INFO;
 
@@ -55,7 +57,7 @@ pub(super) fn expand(derive: &DeriveInput, mistakes: &mut Mistakes) -> Option<To
         }
 
         #[automatically_derived]
-        impl<#(#names: #owned_bounds),*> __p::Receive for #ident<#(#names),*> {
+        impl<#(#names: #owned_bounds),*> __p::Receive for #ident<#(#names),*> #bounds {
             #[inline]
             fn take(__input: &mut __p::Reader<'_>) -> ::std::result::Result<Self, __p::TakeError> {
                 #take
@@ -117,16 +119,32 @@ fn parameters(derive: &DeriveInput, fields: &[input::Field], mistakes: &mut Mist
     read
 }
 
+/// What the struct asks of its parameters: whoever implements for it must ask the same.
+fn bounds(derive: &DeriveInput) -> Option<TokenStream> {
+    let inline = derive.generics.type_params().filter(|parameter| !parameter.bounds.is_empty());
+    let inline = inline.map(|TypeParam { ident, bounds, .. }| quote!(#ident: #bounds));
+    let clause = derive.generics.where_clause.iter().flat_map(|clause| clause.predicates.iter());
+    let all: Vec<_> = inline.chain(clause.map(|predicate| quote!(#predicate))).collect();
+    (!all.is_empty()).then(|| quote!(where #(#all),*))
+}
+
 /// What the attribute says, or `CLIENT_UID` for a struct `ClientUid`.
 fn event_name(given: Option<&LitStr>, ident: &syn::Ident, mistakes: &mut Mistakes) -> String {
-    let Some(given) = given else { return names::snake(&ident.to_string()).to_uppercase() };
-    let name = given.value();
+    let (name, span) = match given {
+        Some(given) => (given.value(), given.span()),
+        None => (names::snake(&ident.unraw().to_string()).to_uppercase(), ident.span()),
+    };
+    let say = if given.is_some() { "" } else { "; give it one by `#[event(name = \"…\")]`" };
     if !name.split('.').all(names::is_identifier) {
         let message = format!(
             "`{name}` is no name of an event; it is letters, digits and `_`, not beginning with a digit, with dots \
-             after a namespace"
+             after a namespace{say}"
         );
-        mistakes.at(given.span(), message);
+        mistakes.at(span, message);
+    } else if name.len() > names::MAX_EVENT {
+        let (length, most) = (name.len(), names::MAX_EVENT);
+        let message = format!("the name of the event has {length} characters; at most {most} are allowed{say}");
+        mistakes.at(span, message);
     }
     name
 }

@@ -129,7 +129,10 @@ fn rows(sorted: &[&Event]) -> Vec<TokenStream> {
 
 fn conversion(event: &Event) -> TokenStream {
     let name = format_ident!("{}", event.rust_name);
-    let parameters: Vec<_> = (0..super::parameter_kinds(event).len()).map(|index| format_ident!("T{index}")).collect();
+    // An event called `T0` must not be hidden by a parameter.
+    let letter = if event.rust_name.starts_with('T') { 'P' } else { 'T' };
+    let count = super::parameter_kinds(event).len();
+    let parameters: Vec<_> = (0..count).map(|index| format_ident!("{letter}{index}")).collect();
     let owned = super::parameter_kinds(event)
         .into_iter()
         .map(|blob| if blob { quote!(::std::vec::Vec<u8>) } else { quote!(::std::string::String) });

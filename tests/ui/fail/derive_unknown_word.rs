@@ -1,5 +1,5 @@
 #[derive(events::Event)]
-#[event(retian)]
+#[event(retian, nam = "MOVED", crat(x))]
 struct Moved {
     #[event(secert)]
     by: String,
