@@ -22,11 +22,12 @@ use crate::delivery::publisher::Kind;
 use crate::dispatch::{Addition, RawEvent};
 use crate::engine::{Addresses, Engine, memory};
 use crate::error::{Connection, Error, Lagged};
-use crate::event::{Catalog, Event, Receive};
+use crate::event::{Catalog, Event, PutErrorKind, Receive};
+use crate::reader::Reader;
 use crate::received::Received;
 use crate::registration::Registration;
 use crate::server::Server;
-use crate::{engine, lock, random_id};
+use crate::{engine, frame, lock, random_id};
 
 mod downlink;
 mod handlers;
@@ -203,9 +204,13 @@ impl Client {
     /// Emits an event whose type is known only at run time: its payload is MessagePack already.
     ///
     /// # Errors
-    /// As [`emit`](Client::emit), which see.
+    /// As [`emit`](Client::emit), which see; [`Error::Name`]; [`Error::Put`] also if the payload is not exactly one
+    /// MessagePack array.
     pub fn emit_raw(&self, kind: Kind<'_>, payload: &[u8]) -> Result<(), Error> {
         self.shared().emit_with(&kind, Wait::ForRoom, &mut |out| {
+            if !is_one_array(payload) {
+                return Err(PutErrorKind::Raw.into());
+            }
             out.extend_from_slice(payload);
             Ok(())
         })
@@ -245,13 +250,16 @@ impl Client {
     /// Calls `handler` for the event `name` (`None`: for all events) with the payload as it came.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::Name`]; otherwise as [`register`](Client::register).
     pub fn register_raw(
         &self,
         name: Option<&str>,
         handler: impl FnMut(&Received<RawEvent>) + Send + 'static,
     ) -> Result<Registration, Error> {
         let shared = self.shared();
+        if let Some(name) = name.filter(|name| !frame::is_name(name)) {
+            return Err(Error::Name { name: name.to_owned() });
+        }
         shared.register(name, on::Choice::default(), |slot| Addition::raw(slot, Box::new(handler)))
     }
 
@@ -317,6 +325,15 @@ impl Client {
     #[must_use]
     pub fn stats(&self) -> ClientStats {
         self.shared().counters.read(&self.shared().outbox.counts())
+    }
+}
+
+/// Whether `payload` is one record and nothing else.
+fn is_one_array(payload: &[u8]) -> bool {
+    let mut reader = Reader::new(payload);
+    reader.array().is_ok() && {
+        let mut whole = Reader::new(payload);
+        whole.skip().is_ok() && whole.is_empty()
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hashlink::LinkedHashMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -31,7 +32,7 @@ pub mod handling;
 mod route;
 
 pub use route::RawEvent;
-pub(crate) use route::{Addition, Around};
+pub(crate) use route::{Addition, Around, Shape};
 
 use route::{Call, Rank, Route, message};
 
@@ -46,8 +47,19 @@ pub(crate) struct Dispatcher {
     shared: Option<Frame>,
 }
 
-/// By the fingerprints of ours and theirs: why records of theirs cannot be read as ours, if so.
-type Verdicts = FxHashMap<(u64, u64), Option<ShapeMismatch>>;
+/// By the fingerprints of ours and theirs.
+type Verdicts = FxHashMap<(u64, u64), Verdict>;
+
+/// Whether records of one shape can be read as another.
+enum Verdict {
+    Readable,
+    Mismatch(ShapeMismatch),
+    /// The server did not say. It is asked again after this time.
+    Open(Instant),
+}
+
+/// How long that is.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct Entry {
@@ -341,21 +353,29 @@ fn readable(verdicts: &mut Verdicts, info: &'static EventInfo, view: &View<'_>, 
     if verdicts.len() >= KNOWN {
         verdicts.clear();
     }
-    let verdict = verdicts.entry((info.fingerprint, theirs)).or_insert_with(|| match around.shape(theirs) {
-        Some(shape) => info.check_shape(&shape).err(),
-        None => Some(ShapeMismatch { field: String::new(), why: "the server does not know the shape".to_owned() }),
-    });
-    match verdict {
-        None => true,
-        Some(mismatch) => {
-            around.problem(Error::SchemaMismatch {
-                event: view.name.to_owned(),
-                publisher: view.header.publisher,
-                source: mismatch.clone(),
-            });
-            false
-        }
+    let key = (info.fingerprint, theirs);
+    if verdicts.get(&key).is_none_or(|verdict| matches!(verdict, Verdict::Open(until) if *until <= Instant::now())) {
+        verdicts.insert(key, judge(info, around.shape(theirs)));
     }
+    let source = match verdicts.get(&key) {
+        Some(Verdict::Readable) => return true,
+        Some(Verdict::Mismatch(mismatch)) => mismatch.clone(),
+        Some(Verdict::Open(_)) | None => unknown("the server did not say in time what the shape is"),
+    };
+    around.problem(Error::SchemaMismatch { event: view.name.to_owned(), publisher: view.header.publisher, source });
+    false
+}
+
+fn judge(info: &EventInfo, shape: Shape) -> Verdict {
+    match shape {
+        Shape::Text(text) => info.check_shape(&text).map_or_else(Verdict::Mismatch, |()| Verdict::Readable),
+        Shape::Unknown => Verdict::Mismatch(unknown("the server does not know the shape")),
+        Shape::NoAnswer => Verdict::Open(Instant::now() + ASK_AGAIN),
+    }
+}
+
+fn unknown(why: &str) -> ShapeMismatch {
+    ShapeMismatch { field: String::new(), why: why.to_owned() }
 }
 
 /// Notes that a publisher's next sequence is at least `next`. Publishers that are silent for long make room.

@@ -46,6 +46,16 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// No event can have this name.
+    #[error(
+        "`{name}` is no name of an event: it begins with a letter or `_`, holds letters, digits, `_`, `.` and `-`, and has \
+         at most {} bytes",
+        crate::frame::MAX_NAME
+    )]
+    Name {
+        /// What was given.
+        name: String,
+    },
     /// A record arrived that is no payload of the event; it was skipped.
     #[error("a record of `{event}` by publisher {publisher:016x} cannot be read and was skipped")]
     Take {

@@ -212,6 +212,9 @@ pub enum PutErrorKind {
         /// What it said.
         why: String,
     },
+    /// Bytes that were given as a payload are none.
+    #[error("the payload is not exactly one MessagePack array")]
+    Raw,
 }
 
 impl PutError {

@@ -205,6 +205,12 @@ pub fn topic(name: &str) -> Vec<u8> {
     topic
 }
 
+/// Whether an event can have this name.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    name(&topic(text)) == Some(text)
+}
+
 /// The name that `bytes` begin with, up to its zero byte. Names begin with a letter or `_` and hold letters, digits,
 /// `_`, `.` and `-`.
 fn name(bytes: &[u8]) -> Option<&str> {

@@ -94,8 +94,8 @@ impl Slot {
     }
 
     /// It takes the place of `old` in the middle of the stream.
-    pub(crate) fn follow(&self, old: &Slot) {
-        if old.is_active() {
+    pub(crate) fn follow(&self, old: &Slot, active: bool) {
+        if active {
             self.activate();
         }
         self.veteran.store(old.is_veteran(), Ordering::Relaxed);

@@ -1,7 +1,10 @@
 //! Registering, emitting, receiving.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use events_core::delivery::publisher::Kind;
 use events_core::engine::Frame;
 use events_core::error::Error;
 use events_core::event::Event;
@@ -168,6 +171,49 @@ pub fn once_is_once(bench: &Bench) {
     assert_eq!(always.wait_for(50).len(), 50);
     assert_eq!(once.now(), [0]);
     assert!(!client.unregister_uid::<Num>("once"));
+}
+
+/// Who replaces a handler for one event gets one, also if that has just had its own.
+pub fn once_is_replaced(bench: &Bench) {
+    let _server = bench.server();
+    let (emitter, listener) = (bench.client(), bench.client());
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let sender = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Acquire) {
+            emitter.emit(Num(1)).expect("emitted");
+            emitter.flush(WATCHDOG).expect("flushed");
+        }
+    });
+    for _ in 0..200 {
+        let log = Log::default();
+        let inside = log.clone();
+        listener.on::<Num>().uid("it").once().replace().handle(|_| {}).expect("registered");
+        listener.on::<Num>().uid("it").once().replace().handle(move |e| inside.push(e.0)).expect("replaced");
+        assert_eq!(log.wait_for(1), [1]);
+    }
+    stop.store(true, Ordering::Release);
+    sender.join().expect("the emitter");
+}
+
+/// What is no name of an event, or no payload, is refused before it can hurt.
+pub fn what_is_no_event_is_refused(bench: &Bench) {
+    let _server = bench.server();
+    let client = bench.client();
+    let log = Log::default();
+    let inside = log.clone();
+    client.register_raw(Some("E"), move |e| inside.push(e.payload().payload.clone())).expect("registered");
+    let kind = |name| Kind { name, fingerprint: 0, retain: false, shape: &String::new };
+    let long = "A".repeat(256);
+    for name in ["", "9", "A B", "Ü", "A\0", "\u{ff}", &long] {
+        assert!(matches!(client.emit_raw(kind(name), &[0x90]), Err(Error::Name { .. })), "{name}");
+        assert!(matches!(client.register_raw(Some(name), |_| {}), Err(Error::Name { .. })), "{name}");
+    }
+    for payload in [&[][..], &[0x90, 0x90], &[0x91], &[0xC0], &[0x80], &[0xC1]] {
+        assert!(matches!(client.emit_raw(kind("E"), payload), Err(Error::Put { .. })), "{payload:?}");
+    }
+    client.emit_raw(kind("E"), &[0x91, 7]).expect("emitted");
+    assert_eq!(log.wait_for(1), [[0x91, 7]]);
 }
 
 /// Who registers later gets the last retained event, marked as such, and only that.

@@ -13,7 +13,7 @@ use crate::control::Reached;
 use crate::delivery::Now;
 use crate::delivery::subscriber::{Action, Greeting, Step, Subscriber};
 use crate::engine::{Arrival, Downlink, EngineError, Trouble};
-use crate::error::Connection;
+use crate::error::{Connection, Error};
 use crate::frame::bundle::views;
 use crate::lock;
 
@@ -241,6 +241,17 @@ impl Reader {
             }
             return;
         }
+        // While handlers do not move on, what is no event is counted and not kept for them.
+        if self.shared.inbox.bytes() >= self.shared.inbox_limit() {
+            let problem = match &step {
+                Step::Foreign(_) => Some(Error::Foreign { event: String::new() }),
+                Step::Malformed => Some(Error::Malformed),
+                _ => None,
+            };
+            if let Some(problem) = problem {
+                return self.shared.counters.problem(&problem);
+            }
+        }
         self.tell_skipped();
         self.shared.inbox.queue(Item::Step(step));
         // Not before: whoever is told now may replace the handler, and the new one takes over what the
@@ -314,13 +325,15 @@ impl Reader {
             match command {
                 Command::Register { addition, interest } => {
                     let id = addition.slot.id();
-                    self.shared.inbox.push(Item::Add { addition, replaces: None });
+                    self.shared.inbox.push(Item::Add { addition, replaces: None, active: false });
                     self.subscriber.register(id, interest, now, &mut self.actions);
                 }
                 Command::Replace { old, addition, interest } => {
                     let (before, id) = (old.id(), addition.slot.id());
-                    self.shared.inbox.push(Item::Add { addition, replaces: Some(old) });
-                    match self.subscriber.replace(before, id) {
+                    let verdict = self.subscriber.replace(before, id);
+                    let active = verdict == Some(true);
+                    self.shared.inbox.push(Item::Add { addition, replaces: Some(old), active });
+                    match verdict {
                         Some(true) => self.shared.stands(id),
                         Some(false) => {}
                         // It was taken back meanwhile.

@@ -10,7 +10,7 @@ use super::downlink::{Ended, Reader};
 use super::inbox::{Inbox, Item, Taken, Watch};
 use crate::control::Denied;
 use crate::delivery::subscriber::Step;
-use crate::dispatch::{Around, Dispatcher};
+use crate::dispatch::{Around, Dispatcher, Shape};
 use crate::error::{Connection, Error, Lagged};
 use crate::lock;
 use crate::registration::Slot;
@@ -98,9 +98,10 @@ fn handle(item: Item, dispatcher: &mut Dispatcher, around: &mut Surroundings<'_>
         }
         Item::Step(Step::Retained(_)) if !around.shared.is_enabled() => {}
         Item::Step(step) => dispatcher.step(step, around),
-        Item::Add { addition, replaces } => {
+        Item::Add { addition, replaces, active } => {
             if let Some(old) = replaces {
-                addition.slot.follow(&old);
+                // Not whether the old one is active by now: one for a single event may just have had it.
+                addition.slot.follow(&old, active);
                 old.cancel();
                 dispatcher.add(addition);
                 dispatcher.sweep();
@@ -140,7 +141,7 @@ impl Surroundings<'_> {
 }
 
 impl Around for Surroundings<'_> {
-    fn shape(&mut self, fingerprint: u64) -> Option<String> {
+    fn shape(&mut self, fingerprint: u64) -> Shape {
         self.shared.ask_shape(fingerprint)
     }
 

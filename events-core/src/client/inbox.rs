@@ -37,6 +37,8 @@ pub(crate) enum Item {
         addition: Addition,
         /// The one it replaces.
         replaces: Option<Arc<Slot>>,
+        /// It stands where that one did, and is active at once.
+        active: bool,
     },
     /// Handlers were unregistered.
     Sweep,

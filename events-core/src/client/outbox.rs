@@ -269,6 +269,7 @@ impl Outbox {
         match refused {
             Refused::Full => Error::Backpressure { event },
             Refused::Put(source) => Error::Put { event, source },
+            Refused::Name => Error::Name { name: event },
             Refused::TooLarge(bytes) => Error::TooLarge { event, bytes, limit: self.limits.largest_frame },
         }
     }

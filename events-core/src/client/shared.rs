@@ -15,7 +15,7 @@ use crate::control::Denied;
 use crate::counters::{Counters, Limiter};
 use crate::delivery::publisher::Kind;
 use crate::delivery::subscriber::Interest;
-use crate::dispatch::Addition;
+use crate::dispatch::{Addition, Shape};
 use crate::engine::{Uplink, Waker};
 use crate::error::Error;
 use crate::event::{Event, PutError};
@@ -105,6 +105,8 @@ pub(super) struct Registry {
 
 /// How many of them are remembered.
 const REFUSED: usize = 4096;
+/// How many answers wait for whoever asks for them again.
+const LATE_SHAPES: usize = 16;
 
 impl Shared {
     pub(super) fn new(id: u64, options: ClientOptions, uplink: Box<dyn Uplink>, waker: Waker) -> Arc<Shared> {
@@ -337,8 +339,8 @@ impl Shared {
         !slots.is_empty()
     }
 
-    /// The text of a shape, asked from the server once.
-    pub(super) fn ask_shape(&self, fingerprint: u64) -> Option<String> {
+    /// The text of a shape, asked from the server.
+    pub(super) fn ask_shape(&self, fingerprint: u64) -> Shape {
         if !lock(&self.shapes).contains_key(&fingerprint) {
             self.command(Command::AskShape(fingerprint));
         }
@@ -346,16 +348,27 @@ impl Shared {
             let shapes = lock(&shared.shapes);
             let limit = Duration::from_micros(shared.options.limits.stall / 2);
             let unknown = |shapes: &mut FxHashMap<_, _>| !shapes.contains_key(&fingerprint) && !shared.is_closed();
-            let (shapes, _) = shared
+            let (mut shapes, _) = shared
                 .shape_came
                 .wait_timeout_while(shapes, limit, unknown)
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            shapes.get(&fingerprint).cloned().flatten()
+            // Whoever asks keeps what follows from it, and not the text.
+            match shapes.remove(&fingerprint) {
+                Some(Some(text)) => Shape::Text(text),
+                Some(None) => Shape::Unknown,
+                None => Shape::NoAnswer,
+            }
         })
     }
 
     pub(super) fn shape_known(&self, fingerprint: u64, shape: Option<String>) {
-        lock(&self.shapes).insert(fingerprint, shape);
+        let mut shapes = lock(&self.shapes);
+        // Answers that came too late for whoever asked: he asks again.
+        if shapes.len() >= LATE_SHAPES {
+            shapes.clear();
+        }
+        shapes.insert(fingerprint, shape);
+        drop(shapes);
         self.shape_came.notify_all();
     }
 

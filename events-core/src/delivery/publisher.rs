@@ -44,6 +44,8 @@ pub enum Refused {
     Put(PutError),
     /// The frame would be larger than the limit, in bytes.
     TooLarge(usize),
+    /// No event can have the name.
+    Name,
 }
 
 /// Turns records into numbered frames and keeps them until they are safe.
@@ -329,7 +331,8 @@ impl Publisher {
         self.complete();
         let stream = match self.index.get(kind.name) {
             Some(&stream) => stream,
-            None => self.new_stream(kind),
+            None if frame::is_name(kind.name) => self.new_stream(kind),
+            None => return Err(Refused::Name),
         };
         if self.streams[stream].fingerprint != kind.fingerprint {
             self.streams[stream].fingerprint = kind.fingerprint;

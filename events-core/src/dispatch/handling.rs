@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
-use super::{Addition, Around, Dispatcher};
+use super::{Addition, Around, Dispatcher, Shape};
 use crate::delivery::subscriber::Step;
 use crate::error::{Error, Lagged};
 use crate::event::Receive;
@@ -89,8 +89,8 @@ impl Handling {
 struct Notes(Arc<Mutex<Vec<Seen>>>);
 
 impl Around for Notes {
-    fn shape(&mut self, _: u64) -> Option<String> {
-        None
+    fn shape(&mut self, _: u64) -> Shape {
+        Shape::Unknown
     }
 
     fn lagged(&mut self, lagged: Lagged) {

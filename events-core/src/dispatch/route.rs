@@ -18,14 +18,24 @@ pub(crate) type Handler<P> = Box<dyn FnMut(&Received<P>) + Send>;
 
 /// What a dispatcher needs from around it.
 pub(crate) trait Around {
-    /// The canonical text behind a fingerprint, if it can be had.
-    fn shape(&mut self, fingerprint: u64) -> Option<String>;
+    /// The canonical text behind a fingerprint.
+    fn shape(&mut self, fingerprint: u64) -> Shape;
     /// Something was missed.
     fn lagged(&mut self, lagged: Lagged);
     /// Something went wrong with what arrived, or in a handler.
     fn problem(&mut self, error: Error);
     /// A handler is called now.
     fn calls(&mut self, slot: &Arc<Slot>);
+}
+
+/// What the server says of a fingerprint.
+pub(crate) enum Shape {
+    /// The canonical text behind it.
+    Text(String),
+    /// It does not know it.
+    Unknown,
+    /// Nothing, so far.
+    NoAnswer,
 }
 
 /// All handlers with the same payload type on the same interest.
