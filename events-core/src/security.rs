@@ -38,6 +38,13 @@ pub enum SecurityError {
          (docs/decisions/zmq-build.md), or use ipc"
     )]
     NoCurve,
+    /// libzmq cannot tell other users on ipc.
+    #[error(
+        "this libzmq was built without a filter for users, so a server on ipc would let anybody in; \
+         add `zeromq-src = {{ path = \"…/events/zeromq-src\" }}` under `[patch.crates-io]` of the workspace, and run \
+         `cargo update -p zeromq-src` (docs/decisions/zmq-build.md)"
+    )]
+    NoUserFilter,
     /// There is no place to look for keys.
     #[error("there is no folder for keys: set EVENTS_CONFIG_DIR, or HOME")]
     NoFolder,

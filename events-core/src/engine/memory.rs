@@ -100,6 +100,7 @@ impl MemoryEngine {
     }
 
     /// Whether somebody serves at an address, in either direction.
+    #[cfg(feature = "zmq")]
     pub(super) fn serves(&self, address: &str) -> bool {
         self.lock().hub_at(|at| at.emit == address || at.reg == address).is_some()
     }
@@ -194,23 +195,6 @@ pub(super) struct MemoryHub {
 }
 
 impl MemoryHub {
-    /// Has whatever comes end the wait that follows. Says whether there is any sense in waiting.
-    pub(super) fn rest(&self) -> bool {
-        let mut state = self.engine.lock();
-        let news = state.has_news(self.id);
-        if let Some(bell) = state.hub_bell(self.id) {
-            bell.waiting = !news;
-        }
-        !news
-    }
-
-    /// The wait is over.
-    pub(super) fn rise(&self) {
-        if let Some(bell) = self.engine.lock().hub_bell(self.id) {
-            bell.waiting = false;
-        }
-    }
-
     /// Who gets a message, once all of them have room. Waits for that at most `limit`.
     pub(super) fn room(&self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Option<Vec<Id>> {
         let mut deadline = None;
@@ -232,6 +216,27 @@ impl MemoryHub {
     pub(super) fn hand(&self, to: &[Id], head: &Frame, body: Option<&Frame>) {
         if !to.is_empty() {
             self.engine.lock().hand(to, head, body);
+        }
+    }
+}
+
+/// For those who wait at sockets too.
+#[cfg(feature = "zmq")]
+impl MemoryHub {
+    /// Has whatever comes end the wait that follows. Says whether there is any sense in waiting.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.engine.lock();
+        let news = state.has_news(self.id);
+        if let Some(bell) = state.hub_bell(self.id) {
+            bell.waiting = !news;
+        }
+        !news
+    }
+
+    /// The wait is over.
+    pub(super) fn rise(&self) {
+        if let Some(bell) = self.engine.lock().hub_bell(self.id) {
+            bell.waiting = false;
         }
     }
 

@@ -325,6 +325,7 @@ impl State {
     }
 
     /// How many connections a hub has.
+    #[cfg(feature = "zmq")]
     pub(super) fn connections(&self, hub: Id) -> usize {
         let downs = self.downs.values().filter(|down| down.connection.is_some_and(|(at, _)| at == hub));
         downs.count() + self.ups.values().filter(|up| up.hub == Some(hub)).count()

@@ -22,6 +22,7 @@ use super::{QUEUE, Shared, io_error};
 use crate::engine::{Addresses, Bounds, EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription, Waker};
 use crate::permission::Permission;
 use crate::process::effective_user;
+use crate::security::SecurityError;
 
 /// How long a listener of a server that has just ended may still hold its port.
 const PORT_FREE: Duration = Duration::from_millis(500);
@@ -88,7 +89,8 @@ impl ZmqHub {
         let mut places = Place::take_all(&[&emit, &reg])?;
         let wake = Wake::new().map_err(io_error("making an eventfd"))?;
         let secured = |address: &Address| shared.curve(address).is_ok_and(|access| access.is_some());
-        let open = || {
+        let mut unfiltered = false;
+        let mut open = || {
             let pull = shared.socket(z::ZMQ_PULL, &emit)?;
             pull.set_int(z::ZMQ_RCVHWM, QUEUE)?;
             let xpub = shared.socket(z::ZMQ_XPUB, &reg)?;
@@ -109,13 +111,18 @@ impl ZmqHub {
                 let handshake = i32::try_from(bounds.handshake.as_millis()).unwrap_or(i32::MAX);
                 socket.set_int(z::ZMQ_HANDSHAKE_IVL, handshake.max(1))?;
                 if let Address::Ipc(_) = address {
-                    socket.set_bytes(sys::IPC_FILTER_UID, &effective_user().to_ne_bytes())?;
+                    let filter = socket.set_bytes(sys::IPC_FILTER_UID, &effective_user().to_ne_bytes());
+                    filter.inspect_err(|_| unfiltered = true)?;
                 }
             }
             let watch = |socket| Watched::new(&shared.context.zmq, socket);
             Ok((watch(pull)?, watch(xpub)?))
         };
-        let (pull, xpub) = open().map_err(io_error("opening the server's sockets"))?;
+        let opened = open();
+        if unfiltered {
+            return Err(SecurityError::NoUserFilter.into());
+        }
+        let (pull, xpub) = opened.map_err(io_error("opening the server's sockets"))?;
         let admissions = [(pull.socket(), &emit), (xpub.socket(), &reg)];
         let admissions = admissions.into_iter().map(|(socket, address)| shared.secure_server(socket, address, &wake));
         let admissions: Vec<_> = admissions.filter_map(Result::transpose).collect::<Result<_, _>>()?;
