@@ -7,7 +7,7 @@ extern crate self as events;
 pub mod catalog;
 mod global;
 
-pub use events_core::client::{Client, ClientOptions, On, Subscription, WhenSlow};
+pub use events_core::client::{Client, ClientOptions, On, Subscription, WeakClient, WhenSlow};
 pub use events_core::counters::ClientStats;
 pub use events_core::dispatch::RawEvent;
 pub use events_core::error::{Connection, Error, Lagged};

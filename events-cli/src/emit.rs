@@ -1,6 +1,5 @@
 //! `events emit`: checks an event against the catalog, emits it, and waits until the server has it.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -40,24 +39,17 @@ impl Plan {
 
 pub(crate) fn run(plan: &Plan) -> Result {
     let client = Client::connect(&plan.at.emit, &plan.at.reg).context("no client can be opened")?;
-    let trouble = Arc::new(Mutex::new(None));
-    let heard = trouble.clone();
-    client.on_problem(move |problem| {
-        if let Error::NoConnection(why) = problem {
-            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(*why);
-        }
-    });
     emit(&client, plan.known.catalog(), plan.known.event(&plan.name)?, &plan.payload)?;
-    let flushed = client.flush(plan.timeout);
+    let (flushed, trouble) = (client.flush(plan.timeout), client.trouble());
     // Nothing more to wait for, whether it went well or not.
     let _ = client.close(Duration::ZERO);
-    let trouble = *trouble.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(refused @ Error::MayNotEmit { .. }) = flushed {
         return Err(refused.into());
     }
     flushed.with_context(|| {
-        let why = trouble.map_or("is `events server` running?".to_owned(), |why| why.to_string());
-        format!("no server at {} has taken `{}` within {:?}; {why}", plan.at.emit, plan.name, plan.timeout)
+        // What is known is told by the error itself.
+        let perhaps = if trouble.is_none() { "; is `events server` running?" } else { "" };
+        format!("no server at {} has taken `{}` within {:?}{perhaps}", plan.at.emit, plan.name, plan.timeout)
     })?;
     Ok(())
 }

@@ -26,7 +26,7 @@ macro_rules! every_promise {
         }
         $crate::every_promise! { @pressure $bench;
             flush_means_taken drop_and_close_deliver what_is_accepted_arrives skipping_is_counted
-            a_slow_handler_loses_nothing the_largest_event_passes
+            a_slow_handler_loses_nothing the_largest_event_passes a_weak_handle_keeps_nothing_open
         }
         $crate::every_promise! { @faults $bench;
             emitted_before_the_server servers_may_be_replaced leaving_loses_nothing retained_survives_a_server

@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::counters::ClientStats;
 use crate::delivery::Limits;
 use crate::delivery::publisher::Kind;
 use crate::dispatch::{Addition, RawEvent};
-use crate::engine::{Addresses, Engine, memory};
+use crate::engine::{Addresses, Engine, Trouble, memory};
 use crate::error::{Connection, Error, Lagged};
 use crate::event::{Catalog, Event, PutErrorKind, Receive};
 use crate::reader::Reader;
@@ -102,10 +102,32 @@ pub enum WhenSlow {
     Skip,
 }
 
-/// A client of an events server. Clones share it.
+/// A client of an events server. Clones share it, and the last that is dropped closes it: see
+/// [`downgrade`](Client::downgrade) for clones in handlers.
 #[derive(Clone)]
 pub struct Client {
     handle: Arc<Handle>,
+}
+
+/// A client that does not keep it open: for handlers, which would otherwise keep their own client open for ever. See
+/// [`Client::downgrade`].
+#[derive(Clone)]
+pub struct WeakClient {
+    handle: Weak<Handle>,
+}
+
+impl WeakClient {
+    /// The client, unless all its handles are gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Client> {
+        self.handle.upgrade().map(|handle| Client { handle })
+    }
+}
+
+impl fmt::Debug for WeakClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakClient")
+    }
 }
 
 /// Closes the client when the last clone is gone.
@@ -175,6 +197,13 @@ impl Client {
 
     fn shared(&self) -> &Shared {
         &self.handle.shared
+    }
+
+    /// A handle that does not keep the client open. A handler that emits holds one of these, since a clone inside it would keep its
+    /// client open until somebody calls [`close`](Client::close).
+    #[must_use]
+    pub fn downgrade(&self) -> WeakClient {
+        WeakClient { handle: Arc::downgrade(&self.handle) }
     }
 
     /// The id of this client as a publisher: random, and the same in all events it emits.
@@ -319,6 +348,13 @@ impl Client {
     /// Turns the mechanism off or on. While it is off, `emit` does nothing and handlers are not called.
     pub fn set_enabled(&self, enabled: bool) {
         self.shared().enabled.store(enabled, Ordering::Relaxed);
+    }
+
+    /// Why no connection to the server comes about, if that is for more than nobody being there. Known within a second or
+    /// two, and until a server greets.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.shared().trouble()
     }
 
     /// Counted since the client was made.

@@ -19,6 +19,9 @@ pub enum Error {
     Backpressure {
         /// The event.
         event: String,
+        /// Why no server can be reached, if that is known.
+        #[source]
+        trouble: Option<Trouble>,
     },
     /// The uid is taken on this event and client.
     #[error("`{event}` has a handler with uid `{uid}` already; use `on::<E>().uid(..).replace()` to replace it")]
@@ -109,6 +112,9 @@ pub enum Error {
     NotFlushed {
         /// How many.
         unacknowledged: u64,
+        /// Why no server can be reached, if that is known.
+        #[source]
+        trouble: Option<Trouble>,
     },
     /// No connection to the server comes about, and not because nobody is there.
     #[error("no connection to the server comes about")]

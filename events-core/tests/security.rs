@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use events_core::delivery::publisher::Kind;
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use events_core::engine::{Addresses, Arrival, ClientEnds, Downlink, Engine, EngineError, Frame, Hub, Trouble};
 use events_core::security::{Access, Keys, SecurityError};
@@ -407,7 +408,12 @@ fn a_program_is_told_why_it_does_not_get_in() {
         };
         assert_eq!(told, why);
         println!("{why:?} after {:?}", begin.elapsed());
-        let _ = client.close(Duration::ZERO);
+        assert_eq!(client.trouble(), Some(why));
+        // Whoever waits for something in vain is told as well.
+        let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
+        client.emit_raw(kind, &[0x90]).expect("room");
+        let error = client.close(Duration::ZERO).expect_err("nobody has it");
+        assert!(format!("{error:?}").contains(&why.to_string()), "{error:?}");
     }
 }
 

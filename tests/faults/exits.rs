@@ -37,7 +37,7 @@ pub(crate) fn role(way: &str, count: &str) {
             commands().next().expect("a word");
             let unacknowledged = match client.close(Duration::from_millis(300)) {
                 Ok(()) => 0,
-                Err(Error::NotFlushed { unacknowledged }) => unacknowledged,
+                Err(Error::NotFlushed { unacknowledged, .. }) => unacknowledged,
                 Err(error) => panic!("{error}"),
             };
             say(&unacknowledged.to_string());

@@ -389,6 +389,10 @@ pub fn off_is_off(bench: &Bench) {
     client.set_enabled(false);
     other.emit(Num(3)).expect("emitted");
     assert_eq!(seen.wait_for(2), [0, 3]);
+    // It has reached the client once a barrier has, and passed its handlers when one that came behind it is dropped.
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    client.register::<NumXy>(move |_| drop(tell.clone())).expect("registered").unregister();
+    assert_eq!(told.recv_timeout(WATCHDOG), Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
     let (end, inside) = (Log::default(), Log::default());
     let (a, b) = (end.clone(), inside.clone());
     client.on_gap(move |lagged| b.push(lagged.missed));

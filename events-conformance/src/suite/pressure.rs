@@ -8,7 +8,7 @@ use events_core::delivery::Limits;
 use events_core::error::Error;
 
 use super::bench::{Bench, Log, WATCHDOG, eventually};
-use super::payloads::{Num, Weight};
+use super::payloads::{Num, Pong, Weight};
 
 /// After a flush the server has everything.
 pub fn flush_means_taken(bench: &Bench) {
@@ -76,6 +76,26 @@ pub fn what_is_accepted_arrives(bench: &Bench) {
     assert_eq!(emitter.stats().unacknowledged, 0);
     let all = log.wait_until("the last one", |all| all.last() == Some(&(next - 1)));
     assert!(all.windows(2).all(|pair| pair[0] + 1 == pair[1]), "a hole");
+}
+
+/// A handler that holds a weak handle emits, and does not keep its client open.
+pub fn a_weak_handle_keeps_nothing_open(bench: &Bench) {
+    let _server = bench.server();
+    let (emitter, client) = (bench.client(), bench.client());
+    let log = Log::default();
+    let (weak, inside) = (client.downgrade(), log.clone());
+    client
+        .register::<Num>(move |e| {
+            let again = weak.upgrade().expect("it is handling");
+            again.emit(Pong(e.0)).expect("emitted");
+        })
+        .expect("registered");
+    let gone = client.downgrade();
+    emitter.register::<Pong>(move |e| inside.push(e.0)).expect("registered");
+    emitter.emit(Num(1)).expect("emitted");
+    assert_eq!(log.wait_for(1), [1]);
+    drop(client);
+    eventually("it is closed", || gone.upgrade().is_none());
 }
 
 /// What is too large is refused, by the byte, and what is not arrives, and what comes behind it.

@@ -189,6 +189,7 @@ impl Reader {
                 && let Some(trouble) = trouble
             {
                 self.shared.link_changed(Link::Unreachable);
+                *lock(&self.shared.trouble) = Some(trouble);
                 self.shared.inbox.push(Item::Trouble(trouble));
             }
         }

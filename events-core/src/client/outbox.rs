@@ -208,7 +208,8 @@ impl Outbox {
             }
             let left = limit.saturating_sub(since.elapsed());
             if left.is_zero() || state.closed {
-                return Err(Error::NotFlushed { unacknowledged: state.publisher.unacked_records() });
+                let unacknowledged = state.publisher.unacked_records();
+                return Err(Error::NotFlushed { unacknowledged, trouble: None });
             }
             state.probe();
             let wait = left.min(patience);
@@ -267,7 +268,7 @@ impl Outbox {
     fn error(&self, kind: &Kind<'_>, refused: Refused) -> Error {
         let event = kind.name.to_owned();
         match refused {
-            Refused::Full => Error::Backpressure { event },
+            Refused::Full => Error::Backpressure { event, trouble: None },
             Refused::Put(source) => Error::Put { event, source },
             Refused::Name => Error::Name { name: event },
             Refused::TooLarge(bytes) => Error::TooLarge { event, bytes, limit: self.limits.largest_frame },

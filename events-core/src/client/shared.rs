@@ -16,7 +16,7 @@ use crate::counters::{Counters, Limiter};
 use crate::delivery::publisher::Kind;
 use crate::delivery::subscriber::Interest;
 use crate::dispatch::{Addition, Shape};
-use crate::engine::{Uplink, Waker};
+use crate::engine::{Trouble, Uplink, Waker};
 use crate::error::Error;
 use crate::event::{Event, PutError};
 use crate::lock;
@@ -74,6 +74,8 @@ pub(crate) struct Shared {
     pub(super) waker: Waker,
     pub(super) reader: Mutex<Option<Thread>>,
     pub(super) registry: Mutex<Registry>,
+    /// Why there is no connection, as far as that is known.
+    pub(super) trouble: Mutex<Option<Trouble>>,
     /// What the server said that this client may not emit, and nobody was told who waited for it.
     pub(super) may_not_emit: Mutex<Option<String>>,
     /// A registration stands, or the link changed.
@@ -120,6 +122,7 @@ impl Shared {
             waker,
             reader: Mutex::new(None),
             registry: Mutex::default(),
+            trouble: Mutex::default(),
             may_not_emit: Mutex::default(),
             changed: Condvar::new(),
             shapes: Mutex::default(),
@@ -159,14 +162,27 @@ impl Shared {
         if !self.is_enabled() {
             return Ok(());
         }
-        match wait {
+        let emitted = match wait {
             Wait::ForRoom if handlers::is_handler() => {
                 let limit = Duration::from_micros(self.options.limits.stall / 4).min(self.options.emit_limit);
                 self.waiting(|shared| shared.outbox.emit(kind, Patience::InHandler(limit), put))
             }
             Wait::ForRoom => self.outbox.emit(kind, Patience::Limit(self.options.emit_limit), put),
             Wait::Never => self.outbox.emit(kind, Patience::None, put),
+        };
+        emitted.map_err(|error| self.explained(error))
+    }
+
+    /// The error, with what is known of the connection that it comes from.
+    fn explained(&self, mut error: Error) -> Error {
+        if let Error::Backpressure { trouble, .. } | Error::NotFlushed { trouble, .. } = &mut error {
+            *trouble = self.trouble();
         }
+        error
+    }
+
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        *lock(&self.trouble)
     }
 
     /// Runs what waits for the server. If that is a handler, more is read meanwhile: the server's word
@@ -290,6 +306,7 @@ impl Shared {
 
     /// Another connection: what may not be done is told anew.
     pub(super) fn nothing_denied(&self) {
+        *lock(&self.trouble) = None;
         let mut registry = lock(&self.registry);
         registry.refused.clear();
         registry.slots.values().for_each(|slot| slot.set_refused(false));
@@ -297,7 +314,7 @@ impl Shared {
 
     /// Waits until the server has taken everything emitted before, and says if it dropped something of it.
     pub(super) fn flush(&self, limit: Duration) -> Result<(), Error> {
-        self.waiting(|shared| shared.outbox.flush(limit))?;
+        self.waiting(|shared| shared.outbox.flush(limit)).map_err(|error| self.explained(error))?;
         lock(&self.may_not_emit).take().map_or(Ok(()), |event| Err(Error::MayNotEmit { event }))
     }
 
