@@ -74,6 +74,19 @@ fn a_server_says_where_it_is_and_drains_when_told_to_end() {
 }
 
 #[test]
+fn a_server_without_enough_descriptors_says_so() {
+    let place = Place::new();
+    let command = place.events(&["server"]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 128 && exec \"$0\" server"]).arg(command.get_program());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = limited.output().expect("a shell");
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("128 open files") && error.contains("ulimit -n"), "{error}");
+}
+
+#[test]
 fn a_port_that_was_left_open_is_told() {
     let place = Place::new();
     let server = place.start(&["server", "--emit-addr", "tcp://127.0.0.1:0", "--reg-addr", "tcp://127.0.0.1:*"]);

@@ -380,6 +380,16 @@ pub enum EngineError {
         /// What was given.
         address: String,
     },
+    /// Too few descriptors: libzmq ends the process when there are none left.
+    #[error(
+        "this process may have {limit} open files only, and a server needs {least}; raise it, as in `ulimit -n 1024`"
+    )]
+    Descriptors {
+        /// How many it may have.
+        limit: u64,
+        /// How many a server needs at least.
+        least: u64,
+    },
     /// The operating system or the library below refused.
     #[error("{action} failed")]
     Io {

@@ -33,6 +33,8 @@ const LINGER_MS: i32 = 500;
 /// 1,000, libzmq's own figure, nearly all, and 1.3 GB; those who send a thousand are done in the same time with any.
 /// Not 1: over CURVE libzmq counts what it notes of the key as one that waits, for ever.
 const SUBSCRIPTIONS_AT_ONCE: i32 = 2;
+/// With fewer descriptors a flood of connections is quicker than what ends them.
+const LEAST_DESCRIPTORS: u64 = 256;
 /// Messages of several parts that are dropped in one go, so that whoever sends them cannot hold us up.
 const DROPPED_AT_ONCE: usize = 64;
 
@@ -86,6 +88,9 @@ impl ZmqHub {
             return Err(EngineError::Address { address: at.emit.clone(), why });
         }
         sys::raise_descriptor_limit();
+        if let Some(limit) = sys::descriptor_limit().filter(|limit| *limit < LEAST_DESCRIPTORS) {
+            return Err(EngineError::Descriptors { limit, least: LEAST_DESCRIPTORS });
+        }
         let mut places = Place::take_all(&[&emit, &reg])?;
         let wake = Wake::new().map_err(io_error("making an eventfd"))?;
         let secured = |address: &Address| shared.curve(address).is_ok_and(|access| access.is_some());
