@@ -7,8 +7,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use events_core::control::{self, About, Figures, HELLO, STATS, Topic};
@@ -59,7 +59,11 @@ struct World {
     position: u64,
     size: usize,
     figures: Figures,
+    /// One attack after the other: each takes all that the machine has, and what the others keep is measured.
+    _alone: MutexGuard<'static, ()>,
 }
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl World {
     fn ipc() -> World {
@@ -78,6 +82,7 @@ impl World {
     }
 
     fn new(folder: TempDir, at: Addresses, descriptors: Option<u32>) -> World {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let own = std::env::current_exe().expect("this program");
         let limit = descriptors.map(|most| format!("ulimit -n {most} && ")).unwrap_or_default();
         // With few descriptors these are the limit.
@@ -93,7 +98,7 @@ impl World {
             .expect("a shell");
         let (up, down) = engine(folder.path()).connect(&at).expect("usable");
         let figures = Figures::default();
-        let mut world = World { at, folder, server, up, down, position: 0, size: 0, figures };
+        let mut world = World { at, folder, server, up, down, position: 0, size: 0, figures, _alone: alone };
         world.down.subscribe(HELLO).expect("open");
         world.hears(HELLO);
         let barrier = Topic::Sync { client: 1, number: 1, about: About::Nothing }.bytes();
