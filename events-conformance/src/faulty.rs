@@ -280,6 +280,10 @@ impl Downlink for FaultyDownlink {
         Ok(arrival)
     }
 
+    fn is_ending(&mut self) -> Result<bool, EngineError> {
+        self.inner.as_mut().map_or(Ok(false), |down| down.is_ending())
+    }
+
     fn waker(&self) -> Waker {
         let woken = self.woken.clone();
         Waker::new(move || woken.wake())

@@ -191,6 +191,15 @@ pub trait Downlink: Send {
         self.receive(Duration::ZERO)
     }
 
+    /// Whether the connection is known to have ended although not all that it brought was received: whoever has no
+    /// room had better make some, since there is no other connection before. An engine may overlook it.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the downlink is closed for good.
+    fn is_ending(&mut self) -> Result<bool, EngineError> {
+        Ok(false)
+    }
+
     /// Makes a [`receive`](Downlink::receive) that waits, or the next one, return at once.
     fn waker(&self) -> Waker;
 

@@ -1,5 +1,7 @@
 //! The server ends again and again while publishers and subscribers live on.
 
+use std::time::{Duration, Instant};
+
 use crate::process::signal;
 use crate::world::{Player, Sums, World, print_row, size, stop_all, wait_for};
 
@@ -58,6 +60,39 @@ fn nor_for_a_subscriber_that_comes_back_late() {
         signal(late, "CONT");
         server
     });
+}
+
+/// One subscriber has seconds of work before it when the server is killed, and loses nothing of what the server had
+/// handed out and it had not received.
+#[test]
+fn nor_for_a_subscriber_with_seconds_of_work() {
+    let world = World::new();
+    let mut server = world.start("server");
+    let mut subscribers = [world.start("subscriber"), world.start("slow 500")];
+    let mut publisher = world.start("publisher");
+    let times = size(2, 5);
+    let (mut replayed, mut waited) = (0, Duration::ZERO);
+    publisher.tell("start 2000");
+    for _ in 0..times {
+        wait_for("the slow one has all that fits into its queues before it", || {
+            let ([_, emitted, _], [handled]) = (publisher.ask("so far"), subscribers[1].ask("so far"));
+            (emitted >= handled + 7_000).then_some(())
+        });
+        server.kill();
+        let killed = Instant::now();
+        server = world.start("server");
+        replayed += wait_for("both are back", || {
+            let [_, _, replays, replayed, _] = server.ask("figures");
+            (replays >= 2).then_some(replayed)
+        });
+        waited = waited.max(killed.elapsed());
+    }
+    let [id, total, _] = publisher.ask("stop");
+    let mut sums = Sums::default();
+    subscribers.iter_mut().for_each(|subscriber| sums.add(Sums::of(subscriber, &[(id, total)])));
+    let more = format!("both asked for what they lacked within {} ms", waited.as_millis());
+    print_row("SIGKILL of the server, one subscriber slow", total, replayed, sums, more);
+    assert_eq!((sums.missed, sums.received), (0, total * 2));
 }
 
 fn left(world: &World, mut server: Player, _: &mut [Player]) -> Player {

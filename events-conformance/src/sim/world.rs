@@ -184,7 +184,7 @@ impl World {
             if wire.news {
                 choices.push(Choice::Lost(at));
             }
-            let reads = self.now >= program.busy || program.behind;
+            let reads = self.now >= program.busy || program.behind || program.subscriber.ignores_frames();
             if reads
                 && wire.down.is_some_and(|peer| self.net.pipes.iter().any(|p| p.peer == peer && !p.queue.is_empty()))
             {
@@ -284,7 +284,7 @@ impl World {
     fn inside(&mut self, program: &mut Program, at: usize, choice: &Choice, now: Now) -> Vec<Noticed> {
         match *choice {
             Choice::Down(_) => {
-                if program.slow > 0 {
+                if program.slow > 0 && !program.subscriber.ignores_frames() {
                     program.busy = now + program.slow;
                 }
                 return program.receive(now, &mut self.net);

@@ -113,7 +113,7 @@ impl Reader {
         if !self.commands()? {
             return Ok(false);
         }
-        let may_read = self.look_for_room();
+        let may_read = self.look_for_room()?;
         self.perform()?;
         self.shared.inbox.announce();
         if may_read {
@@ -274,27 +274,29 @@ impl Reader {
     /// Whether to read on. Without room the server is told as long as the handlers move on; when they do
     /// not, the client falls behind: it reads on so that it holds nobody up, and fetches later what it
     /// could not keep.
-    fn look_for_room(&mut self) -> bool {
+    fn look_for_room(&mut self) -> Result<bool, EngineError> {
         let (bytes, limit) = (self.shared.inbox.bytes(), self.shared.inbox_limit());
         let now = self.now();
         if self.shared.options.when_slow == WhenSlow::Skip {
             if bytes < limit / 2 {
                 self.tell_skipped();
             }
-            return true;
+            return Ok(true);
         }
         if self.behind {
             if bytes < limit / 2 {
                 self.behind = false;
                 self.full = None;
                 self.subscriber.hold(false, now, &mut self.actions);
+            } else {
+                self.subscriber.fall_behind(now, &mut self.actions);
             }
-            return true;
+            return Ok(true);
         }
         if bytes < limit {
             self.full = None;
             self.shared.set_starving(false);
-            return true;
+            return Ok(true);
         }
         self.shared.set_starving(true);
         let (progress, at) = (self.shared.inbox.progress(), Instant::now());
@@ -314,9 +316,12 @@ impl Reader {
         if at.duration_since(full.moved) >= stall / 4 * 3 {
             self.behind = true;
             self.subscriber.fall_behind(now, &mut self.actions);
-            return true;
+            return Ok(true);
         }
-        false
+        // Another server keeps what this client lacks only for so long: its greeting must not wait for handlers. It
+        // comes behind what the connection before has brought, which its queues bound.
+        Ok(self.subscriber.ignores_frames()
+            || bytes < limit + self.shared.options.limits.window && self.link.is_ending()?)
     }
 
     /// Does what other threads ask for. `false`: the client is closed.

@@ -7,6 +7,7 @@
 //! ```
 
 mod answers;
+mod aside;
 mod contents;
 mod frames;
 mod permits;
@@ -18,7 +19,8 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use self::answers::{Answer, Answers};
-use self::permits::Permits;
+use self::aside::Aside;
+use self::permits::{Permits, Sender};
 use self::stalls::Stalls;
 use super::intake::{Intake, Stream};
 use super::interests::Interests;
@@ -28,7 +30,7 @@ use super::retained::Retained;
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
 use crate::control::{self, About, Announced, Begins, Empty, Figures, Reached, Resume, Synced, Topic};
-use crate::engine::{EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription};
+use crate::engine::{EngineError, Frame, Hub, Load, Peer, PublishError, Subscription};
 use crate::frame::bundle::views;
 use crate::frame::{self, View};
 
@@ -60,6 +62,10 @@ pub struct Relay {
     pending: VecDeque<Frame>,
     /// The rest of a message of several frames, each of which has to be looked at by itself.
     apart: VecDeque<Frame>,
+    /// Who sent what is looked at.
+    sender: Sender,
+    /// What was collected while the ring had no room.
+    aside: Aside,
     /// Since when nothing could be published.
     blocked: Option<Now>,
     stalls: Stalls,
@@ -117,6 +123,8 @@ impl Relay {
             answers: Answers::default(),
             pending: VecDeque::new(),
             apart: VecDeque::new(),
+            sender: Sender::default(),
+            aside: Aside::default(),
             blocked: None,
             stalls: Stalls::default(),
             grace: None,
@@ -203,7 +211,11 @@ impl Relay {
     /// Whether no client is connected and nothing waits.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        self.clients.is_empty() && self.answers.is_empty() && self.pending.is_empty() && self.apart.is_empty()
+        self.clients.is_empty() && self.answers.is_empty() && self.waits_for_nothing()
+    }
+
+    fn waits_for_nothing(&self) -> bool {
+        self.pending.is_empty() && self.apart.is_empty() && self.aside.is_empty()
     }
 
     fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) -> Result<(), EngineError> {
@@ -339,7 +351,7 @@ impl Relay {
                         if !sent(hub.publish(&topic.message(&head), Some(&frame), Duration::ZERO))? {
                             break;
                         }
-                        replay.sent(now);
+                        replay.sent(&self.limits, now);
                         self.figures.replayed += 1;
                         moved = true;
                     }
@@ -394,18 +406,19 @@ impl Relay {
             self.blocked = None;
             self.held = !self.make_room(now);
             if self.held {
+                self.look_for_resumes(hub, now)?;
                 return Ok(busy);
             }
             let message = match self.apart.pop_front() {
                 Some(message) => message,
                 None => {
-                    let Some(message) = hub.collect()? else { return Ok(busy) };
-                    self.permits.collected(hub);
+                    let Some((message, sender)) = self.next_message(hub)? else { return Ok(busy) };
+                    self.sender = sender;
                     message
                 }
             };
             busy = true;
-            self.collected(message, hub.sender(), now);
+            self.collected(message, now);
         }
         Ok(busy)
     }
@@ -414,9 +427,10 @@ impl Relay {
     fn make_room(&mut self, now: Now) -> bool {
         while self.ring.is_full() {
             let tail = self.ring.tail();
-            let replays = self.clients.values().filter_map(|client| client.replay.as_ref());
-            let needed = self.grace.is_some_and(|until| now < until)
-                || replays.into_iter().any(|replay| replay.holds(tail, &self.limits, now));
+            let holds = |client: &Client| {
+                client.replay.as_ref().is_some_and(|replay| replay.holds(tail, client.seen, &self.limits, now))
+            };
+            let needed = self.grace.is_some_and(|until| now < until) || self.clients.values().any(holds);
             if needed {
                 return false;
             }
@@ -434,14 +448,14 @@ impl Relay {
         self.grace.get_or_insert(now + self.limits.grace);
     }
 
-    fn controlled(&mut self, message: &Frame, sender: Option<Owner>, now: Now) {
+    fn controlled(&mut self, message: &Frame, sender: &Sender, now: Now) {
         match control::parse(message) {
             Some((Topic::Shape { fingerprint }, body)) => {
                 if let Some(announced) = control::body::<Announced>(body)
                     && announced.name.len() <= frame::MAX_NAME
                     && crate::shape::fingerprint_of(&announced.shape) == fingerprint
                 {
-                    if !self.owners.may_use(announced.publisher, sender) {
+                    if !self.owners.may_use(announced.publisher, sender.owner) {
                         self.figures.forged += 1;
                         return;
                     }
@@ -457,7 +471,7 @@ impl Relay {
                     return;
                 }
             }
-            Some((Topic::Begin { publisher }, _)) if !self.owners.may_use(publisher, sender) => {
+            Some((Topic::Begin { publisher }, _)) if !self.owners.may_use(publisher, sender.owner) => {
                 self.figures.forged += 1;
                 return;
             }
@@ -466,14 +480,14 @@ impl Relay {
                     // What was meant for another run says nothing about this one.
                     if begins.epoch == self.epoch {
                         self.intake.begins(publisher, &begins);
-                        if begins.oldest > 1 {
+                        if begins.past > 1 {
                             self.begin_grace(now);
                         }
                     }
                     return;
                 }
             }
-            Some((Topic::Resume { client, .. }, _)) if !self.owners.may_use(client, sender) => {
+            Some((Topic::Resume { client, .. }, _)) if !self.owners.may_use(client, sender.owner) => {
                 self.figures.forged += 1;
                 return;
             }
@@ -482,7 +496,7 @@ impl Relay {
                     && let Some(entry) = self.clients.get_mut(&client)
                 {
                     entry.seen = now;
-                    self.permits.narrow(&mut resume);
+                    sender.narrow(&mut resume);
                     if entry.served != Some(number) {
                         entry.served = Some(number);
                         entry.replay = Some(Replay::new(number, resume, &self.ring, now));

@@ -1,5 +1,7 @@
 //! One client's replay: a cursor that follows the ring until it has caught up.
 
+use std::collections::VecDeque;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ring::{Ring, sequence_behind};
@@ -21,6 +23,8 @@ pub struct Replay {
     stands: FxHashMap<u64, FxHashMap<String, u64>>,
     /// When it last took a frame.
     moved: Now,
+    /// The frames sent last, which may be on their way still: as many as the queues there can hold.
+    on_their_way: VecDeque<u64>,
 }
 
 /// What to send next.
@@ -46,6 +50,7 @@ impl Replay {
             any: resume.any,
             stands: FxHashMap::default(),
             moved: now,
+            on_their_way: VecDeque::new(),
         }
     }
 
@@ -72,15 +77,25 @@ impl Replay {
     }
 
     /// The frame that [`next`](Replay::next) gave has left.
-    pub fn sent(&mut self, now: Now) {
+    pub fn sent(&mut self, limits: &Limits, now: Now) {
+        if self.on_their_way.len() >= limits.window_frames {
+            self.on_their_way.pop_front();
+        }
+        self.on_their_way.push_back(self.cursor);
         self.cursor += 1;
         self.moved = now;
     }
 
-    /// Whether the ring must not drop the frame at `index` yet: this replay needs it and moves on.
+    /// Whether the ring must not drop the frame at `index` yet: the client may lack it, and the replay moves on or the
+    /// client was `seen` to. To be seen helps only so long.
+    ///
+    /// A frame on its way counts as well. Otherwise a client could lack the whole ring and what is on its way besides,
+    /// and if this server died, publishers would not have that much.
     #[must_use]
-    pub fn holds(&self, index: u64, limits: &Limits, now: Now) -> bool {
-        self.cursor <= index && now.saturating_sub(self.moved) < limits.stall
+    pub fn holds(&self, index: u64, seen: Now, limits: &Limits, now: Now) -> bool {
+        let rests = now.saturating_sub(self.moved);
+        let lives = rests < limits.stall || now.saturating_sub(seen) < limits.stall && rests < limits.patience;
+        lives && self.on_their_way.front().copied().unwrap_or(self.cursor) <= index
     }
 
     /// Whether the client asked for the event.

@@ -114,6 +114,12 @@ impl Subscriber {
         self.state == State::Live
     }
 
+    /// Whether frames that come now are ignored, so that they need no room.
+    #[must_use]
+    pub fn ignores_frames(&self) -> bool {
+        matches!(self.state, State::Apart | State::Syncing(_))
+    }
+
     /// How many frames came that were had already.
     #[must_use]
     pub fn duplicates(&self) -> u64 {
@@ -179,11 +185,12 @@ impl Subscriber {
         }
     }
 
-    /// What was received will not be handled: it is forgotten from the connection's point of view and
-    /// fetched again by a replay, as far as the server still has it.
+    /// What comes from now on will not be handled: it is ignored, and fetched by a replay once there is room, as far as
+    /// the server still has it.
     pub fn fall_behind(&mut self, now: Now, actions: &mut VecDeque<Action>) {
-        if self.state == State::Live {
-            self.held = true;
+        self.held = true;
+        let brings_steps = matches!(self.state, State::Live | State::Resuming(_));
+        if brings_steps && self.registrations.iter().any(|registration| registration.pending.is_none()) {
             self.greeted(now, actions);
         }
     }

@@ -220,11 +220,11 @@ impl Window {
         self.unacked = self.in_flight + sum(self.messages.range(sent..));
     }
 
-    /// Drops the oldest acknowledged messages that no longer fit.
+    /// Drops the oldest acknowledged messages that no longer fit. What waits takes none of their room: a server keeps as
+    /// much to replay, and what it still owes to somebody when it dies has to be here.
     fn forget(&mut self) {
-        while self.bytes > self.limits.window
-            && self.messages.len() > self.limits.window_frames
-            && self.messages.front().is_some_and(|kept| kept.end <= self.expected)
+        while self.bytes - self.unacked > self.limits.window
+            && self.index_of(self.expected) > self.limits.window_frames
             && let Some(kept) = self.messages.pop_front()
         {
             self.bytes -= kept.frame.len();

@@ -172,6 +172,10 @@ impl Downlink for MemoryDownlink {
         }
     }
 
+    fn is_ending(&mut self) -> Result<bool, EngineError> {
+        Ok(self.engine.lock().is_ending(self.id))
+    }
+
     fn waker(&self) -> Waker {
         let (engine, id) = (self.engine.clone(), self.id);
         Waker::new(move || {

@@ -44,7 +44,7 @@ impl Relay {
 
     /// Whether of several frames in one message each has to be looked at, since some may be dropped.
     pub(super) fn looks_at_each(&self) -> bool {
-        self.permits.restricts() || self.limits.contents.is_some() || self.limits.name < frame::MAX_NAME
+        self.sender.permission.is_some() || self.limits.contents.is_some() || self.limits.name < frame::MAX_NAME
     }
 }
 

@@ -13,19 +13,19 @@ use crate::delivery::intake::{Intake, Stream, Verdict};
 use crate::delivery::interests::{Class, Interests};
 use crate::delivery::retained::Kept;
 use crate::delivery::ring::sequence_behind;
-use crate::engine::{Frame, Owner};
+use crate::engine::Frame;
 use crate::frame::bundle::{self, views};
 use crate::frame::{self, Bundle, Content, Header, View, flags};
 
 impl Relay {
-    pub(super) fn collected(&mut self, message: Frame, sender: Option<Owner>, now: Now) {
+    pub(super) fn collected(&mut self, message: Frame, now: Now) {
         let too_large = message.len() > self.limits.largest_frame.min(self.limits.bounds.message);
         match frame::parse(&message) {
             Ok(Content::Foreign { .. } | Content::Control) | Err(_) if too_large => self.figures.excess += 1,
             Ok(Content::Foreign { name }) if name.len() > self.limits.name => self.figures.excess += 1,
             Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
             Ok(Content::Event(view)) => {
-                if self.may_emit(&view.header, sender)
+                if self.may_emit(&view.header)
                     && !self.withholds(view.name, Some(&view), now)
                     && !self.exceeds(&view, too_large, now)
                     && let Some(past) = self.admits(&view, &message, now)
@@ -34,7 +34,7 @@ impl Relay {
                 }
             }
             Ok(Content::Bundle(bundle)) => {
-                if self.may_emit(&bundle.first, sender) {
+                if self.may_emit(&bundle.first) {
                     if too_large || self.looks_at_each() {
                         self.apart.extend(bundle.views().flatten().map(|view| Frame::new(view.to_bytes())));
                     } else {
@@ -46,14 +46,17 @@ impl Relay {
                 self.figures.foreign += 1;
                 self.pending.push_back(message);
             }
-            Ok(Content::Control) => self.controlled(&message, sender, now),
+            Ok(Content::Control) => {
+                let sender = self.sender.clone();
+                self.controlled(&message, &sender, now);
+            }
             Err(_) => self.figures.malformed += 1,
         }
     }
 
     /// Whether the sender may emit under the id it gives.
-    fn may_emit(&mut self, header: &Header, sender: Option<Owner>) -> bool {
-        let may = self.owners.may_use(header.publisher, sender);
+    fn may_emit(&mut self, header: &Header) -> bool {
+        let may = self.owners.may_use(header.publisher, self.sender.owner);
         self.figures.forged += u64::from(!may);
         may
     }

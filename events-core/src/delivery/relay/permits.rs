@@ -10,7 +10,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use super::{Answer, Relay};
 use crate::control::{self, About, Denied, Resume, Topic};
 use crate::delivery::Now;
-use crate::engine::{Hub, Peer, Subscription};
+use crate::engine::{Hub, Owner, Peer, Subscription};
 use crate::frame::View;
 use crate::permission::Permission;
 
@@ -25,11 +25,17 @@ const MOST: usize = 4096;
 /// How many refused events a connection is told of that has not said yet who it is.
 const WAITING: usize = 16;
 
+/// Who sent a message.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sender {
+    pub(super) owner: Option<Owner>,
+    /// What it may do, unless that is everything.
+    pub(super) permission: Option<Arc<Permission>>,
+}
+
 /// Who may not do everything, and who was told so.
 #[derive(Debug, Default)]
 pub(super) struct Permits {
-    /// Of whoever sent the frame that was collected last.
-    sender: Option<Arc<Permission>>,
     /// The latest last.
     told: LinkedHashMap<(u64, Denied), Now, FxBuildHasher>,
     /// Since when words are counted, and how many there were.
@@ -45,24 +51,22 @@ struct Listener {
     refused: Vec<Denied>,
 }
 
-impl Permits {
-    /// A frame was collected.
-    pub(super) fn collected(&mut self, hub: &dyn Hub) {
-        self.sender = hub.sender().and_then(|owner| hub.permission(owner));
-    }
-
-    /// Whether there is something that the sender may not do.
-    pub(super) fn restricts(&self) -> bool {
-        self.sender.is_some()
+impl Sender {
+    /// Of what the hub has collected last.
+    pub(super) fn of(hub: &dyn Hub) -> Sender {
+        let owner = hub.sender();
+        Sender { owner, permission: owner.and_then(|owner| hub.permission(owner)) }
     }
 
     /// Takes out of a resume what its sender may not be given.
     pub(super) fn narrow(&self, resume: &mut Resume) {
-        let Some(permission) = &self.sender else { return };
+        let Some(permission) = &self.permission else { return };
         resume.names.retain(|name| permission.register.contain(name));
         resume.any &= permission.register == crate::permission::Names::All;
     }
+}
 
+impl Permits {
     /// Whether now is the time to say this to `client`.
     fn is_due(&mut self, client: u64, denied: &Denied, now: Now) -> bool {
         if now.saturating_sub(self.words.0) >= AGAIN {
@@ -91,7 +95,7 @@ impl Permits {
 impl Relay {
     /// Whether the sender of this message may not emit `name`.
     pub(super) fn withholds(&mut self, name: &str, view: Option<&View<'_>>, now: Now) -> bool {
-        let Some(permission) = &self.permits.sender else { return false };
+        let Some(permission) = &self.sender.permission else { return false };
         if permission.emit.contain(name) {
             return false;
         }

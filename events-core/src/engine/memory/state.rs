@@ -305,6 +305,12 @@ impl State {
         wanted
     }
 
+    /// Whether a downlink has yet to be told that its connection ended.
+    pub(super) fn is_ending(&self, id: Id) -> bool {
+        let ends = |down: &Down| down.queue.iter().any(|arrival| matches!(arrival, Arrival::Disconnected));
+        self.downs.get(&id).is_some_and(ends)
+    }
+
     /// Everybody who subscribed, if all of them have room.
     pub(super) fn room(&self, hub: Id, head: &[u8], body: Option<&Frame>) -> Option<Vec<Id>> {
         let Some(hub) = self.hubs.get(&hub) else { return Some(Vec::new()) };

@@ -6,6 +6,7 @@
 //! tells it when there is no next, once the queue is empty.
 
 use std::collections::BTreeMap;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,10 @@ impl Reach {
 /// A connection's number, and a message from it, without which the number could be given away again.
 struct Connection {
     id: usize,
+    /// Its descriptor, which belongs to libzmq.
+    fd: Option<RawFd>,
+    /// The monitor told its end.
+    ended: bool,
     _message: SharedMessage,
 }
 
@@ -110,11 +115,13 @@ impl ZmqDownlink {
             more = part.more();
             body.get_or_insert_with(|| part.share());
         }
-        let id = head.property(c"__fd").map_or(0, |(_, id)| id);
+        let (fd, id) = head.property(c"__fd").unwrap_or_default();
         let before = self.current.as_ref().map(|connection| connection.id);
         if before != Some(id) {
+            // What the monitor has to tell by now is of earlier connections, and of how this one began.
+            self.watch()?;
             self.trouble = None;
-            self.current = Some(Connection { id, _message: head.clone() });
+            self.current = Some(Connection { id, fd: fd.parse().ok(), ended: false, _message: head.clone() });
         }
         let message = Arrival::Message { head: head.into(), body: body.map(Into::into) };
         if before.is_some_and(|before| before != id) {
@@ -145,6 +152,9 @@ impl ZmqDownlink {
                 Event::Disconnected(_) => {
                     self.broken = true;
                     self.renew_at = Some(Instant::now() + self.pause);
+                    if let Some(connection) = &mut self.current {
+                        connection.ended = true;
+                    }
                 }
                 Event::Mismatch => self.trouble = Some(Trouble::Mismatch),
                 Event::Refused => self.trouble = Some(Trouble::Refused),
@@ -234,7 +244,10 @@ impl Downlink for ZmqDownlink {
             }
             let now = Instant::now();
             if self.renew_at.is_some_and(|at| at <= now) {
-                self.renew()?;
+                self.watch()?;
+                if self.renew_at.is_some() {
+                    self.renew()?;
+                }
                 continue;
             }
             // A limit too long to be added has no end.
@@ -261,6 +274,13 @@ impl Downlink for ZmqDownlink {
                 return Ok(None);
             }
         }
+    }
+
+    /// libzmq reads no further while its queue is full, so it finds out late that nobody is on the other side.
+    fn is_ending(&mut self) -> Result<bool, EngineError> {
+        self.watch()?;
+        let ends = |connection: &Connection| connection.ended || connection.fd.is_some_and(sys::has_hung_up);
+        Ok(self.current.as_ref().is_some_and(ends))
     }
 
     fn waker(&self) -> Waker {

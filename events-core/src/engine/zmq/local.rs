@@ -226,6 +226,10 @@ impl crate::engine::Downlink for Downlink {
         self.arrived(arrival)
     }
 
+    fn is_ending(&mut self) -> Result<bool, EngineError> {
+        self.way.end().is_ending()
+    }
+
     fn waker(&self) -> Waker {
         let slot = Arc::clone(&self.waker);
         Waker::new(move || {

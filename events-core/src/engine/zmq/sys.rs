@@ -219,6 +219,15 @@ pub(super) fn poll_emptied<const N: usize>(
     Ok((std::array::from_fn(|index| items[index].revents != 0), items[N].revents != 0))
 }
 
+/// Whether the other side of a connection is gone, by its descriptor. libzmq closes that when it likes and another may
+/// get its number, so this is a hint.
+pub(super) fn has_hung_up(fd: RawFd) -> bool {
+    let mut item = libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: a pointer to one item. A number that names no descriptor is answered in `revents`.
+    let polled = unsafe { libc::poll(&raw mut item, 1, 0) };
+    polled > 0 && item.revents != 0
+}
+
 /// One message part: owned, and not yet shared.
 pub(super) struct Message(z::zmq_msg_t);
 
