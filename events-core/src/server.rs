@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::control::{Figures, Leaving, Topic};
+use crate::control::Figures;
 use crate::delivery::relay::{Pace, Relay};
 use crate::delivery::{Limits, Now};
 use crate::engine::{Addresses, Engine, EngineError, Hub, Waker};
@@ -172,8 +172,7 @@ fn serve(mut relay: Relay, mut hub: Box<dyn Hub>, shared: &Shared) -> Result<(),
 /// Says bye and goes on until publishers are silent and every client has let go.
 fn leave(relay: &mut Relay, hub: &mut dyn Hub, until: Instant, now: &dyn Fn() -> Now) -> Result<(), EngineError> {
     // The first word stops the publishers; the last comes behind all they had sent.
-    let bye = |last| Topic::Bye.message(&Leaving { last });
-    relay.say(bye(false));
+    relay.leave(false);
     let mut silent_since = Instant::now();
     let mut said = false;
     while Instant::now() < until && !relay.is_alone() {
@@ -189,7 +188,7 @@ fn leave(relay: &mut Relay, hub: &mut dyn Hub, until: Instant, now: &dyn Fn() ->
         }
         if silent_since.elapsed() >= SILENCE && !said {
             said = true;
-            relay.say(bye(true));
+            relay.leave(true);
             continue;
         }
         hub.wait(Duration::from_millis(1))?;

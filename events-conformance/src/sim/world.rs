@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use events_core::control::{Leaving, Topic};
 use events_core::delivery::relay::{Pace, Relay};
 use events_core::delivery::{Limits, Now};
 
@@ -360,14 +359,14 @@ impl World {
             leaving.silent = now;
         } else if now - leaving.silent >= SILENCE && !leaving.said {
             leaving.said = true;
-            server.relay.say(Topic::Bye.message(&Leaving { last: true }));
+            server.relay.leave(true);
         }
         Ok(())
     }
 
     fn leave(&mut self) {
         if let Some(server) = self.server.as_mut().filter(|server| server.leaving.is_none()) {
-            server.relay.say(Topic::Bye.message(&Leaving { last: false }));
+            server.relay.leave(false);
             let until = self.now + 20 * SILENCE;
             server.leaving = Some(Leave { until, silent: self.now, said: false });
         }

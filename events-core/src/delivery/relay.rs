@@ -10,8 +10,11 @@ mod answers;
 mod aside;
 mod contents;
 mod frames;
+mod leaving;
 mod permits;
 mod stalls;
+#[cfg(test)]
+mod stub;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -29,7 +32,7 @@ use super::replay::{Next, Replay};
 use super::retained::Retained;
 use super::ring::{Ring, sequence_behind, view};
 use super::{Limits, Now};
-use crate::control::{self, About, Announced, Begins, Empty, Figures, Reached, Resume, Synced, Topic};
+use crate::control::{self, About, Announced, Begins, Empty, Figures, Leaving, Reached, Resume, Synced, Topic};
 use crate::engine::{EngineError, Frame, Hub, Load, Peer, PublishError, Subscription};
 use crate::frame::bundle::views;
 use crate::frame::{self, View};
@@ -71,6 +74,8 @@ pub struct Relay {
     stalls: Stalls,
     /// Until when nothing leaves the ring, since subscribers of an older server may want it.
     grace: Option<Now>,
+    /// What was said last of leaving.
+    leaving: Option<Leaving>,
     /// The ring is full of frames that are still needed, so nothing is collected.
     held: bool,
     next_stats: Now,
@@ -99,8 +104,7 @@ pub enum Pace {
     Busy,
     /// Wait for the hub, but not past this time.
     Idle(Now),
-    /// Wait a moment, and not for the hub: it may have frames, which have to stay where they are until the ring
-    /// has room for them.
+    /// Wait a moment, and not for the hub: it may have frames, which have to stay where they are.
     Held,
 }
 
@@ -128,6 +132,7 @@ impl Relay {
             blocked: None,
             stalls: Stalls::default(),
             grace: None,
+            leaving: None,
             held: false,
             next_stats: 0,
             figures: Figures::default(),
@@ -182,12 +187,12 @@ impl Relay {
         if now >= self.next_stats {
             self.next_stats = now + STATS_EVERY;
             let figures = self.figures();
-            self.push_answer(Answer::Message(Topic::Stats.message(&figures)));
+            self.say(Topic::Stats.message(&figures));
         }
         if busy || !self.pending.is_empty() {
             return Ok(Pace::Busy);
         }
-        if self.held {
+        if self.held || self.has_left() {
             return Ok(Pace::Held);
         }
         let mut until = self.next_stats;
@@ -204,7 +209,7 @@ impl Relay {
     }
 
     /// Sends a control message to whoever subscribed to its topic.
-    pub fn say(&mut self, message: Frame) {
+    fn say(&mut self, message: Frame) {
         self.push_answer(Answer::Message(message));
     }
 
@@ -242,6 +247,7 @@ impl Relay {
             return Ok(());
         };
         match (topic, subscription.on) {
+            (Topic::Bye, true) => self.leaves(),
             (Topic::Bundles, true) => self.interests.takes_bundles(subscription.peer),
             (Topic::Rx { client }, true) => {
                 // A new connection begins anew; what the old one wanted is of no use any more.
@@ -404,6 +410,9 @@ impl Relay {
                 wait = Duration::ZERO;
             }
             self.blocked = None;
+            if self.has_left() {
+                return Ok(busy);
+            }
             self.held = !self.make_room(now);
             if self.held {
                 self.look_for_resumes(hub, now)?;

@@ -89,88 +89,32 @@ impl Relay {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
     use std::time::Duration;
 
+    use super::super::stub::Stub;
     use super::*;
     use crate::control::About;
     use crate::delivery::Limits;
-    use crate::engine::{Addresses, Frame, PublishError, Subscription, Waker};
-    use crate::frame::{self, Header, flags};
 
-    /// Nobody takes anything.
-    #[derive(Default)]
-    struct Full {
-        told: VecDeque<Subscription>,
-        frames: VecDeque<Frame>,
-        stuck: Vec<Peer>,
-        disconnected: Vec<u64>,
-    }
-
-    impl Hub for Full {
-        fn collect(&mut self) -> Result<Option<Frame>, EngineError> {
-            Ok(self.frames.pop_front())
-        }
-
-        fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
-            Ok(self.told.pop_front())
-        }
-
-        fn publish(&mut self, _: &Frame, _: Option<&Frame>, _: Duration) -> Result<(), PublishError> {
-            Err(PublishError::Full)
-        }
-
-        fn wait(&mut self, _: Duration) -> Result<(), EngineError> {
-            Ok(())
-        }
-
-        fn stuck(&mut self, _: bool) -> Vec<Peer> {
-            self.stuck.clone()
-        }
-
-        fn disconnect(&mut self, peer: Peer) {
-            self.disconnected.push(peer.0);
-        }
-
-        fn waker(&self) -> Waker {
-            Waker::new(|| {})
-        }
-
-        fn addresses(&self) -> Addresses {
-            Addresses { emit: String::new(), reg: String::new() }
-        }
-    }
-
-    impl Full {
-        fn told(&mut self, topic: &Topic, peer: u64) {
-            let (topic, peer) = (topic.bytes(), Some(Peer(peer)));
-            self.told.push_back(Subscription { on: true, topic, peer, owner: None });
-        }
-
-        /// When the relay first disconnects `peer`, in milliseconds.
-        fn until_disconnected(&mut self, relay: &mut Relay, peer: u64, mut each: impl FnMut(&mut Full, u64)) -> u64 {
-            let header =
-                Header { flags: flags::OLDEST, publisher: 9, position: 1, sequence: 0, fingerprint: 0, sent_at: 0 };
-            let mut bytes = Vec::new();
-            frame::begin(&mut bytes, "E", &header);
-            self.frames.push_back(Frame::new(bytes));
-            for now in (0..600_000).step_by(10) {
-                each(self, now);
-                relay.turn(self, now * 1_000, Duration::ZERO).expect("open");
-                if self.disconnected.contains(&peer) {
-                    return now;
-                }
+    /// When the relay first disconnects `peer`, in milliseconds.
+    fn until_disconnected(hub: &mut Stub, relay: &mut Relay, peer: u64, mut each: impl FnMut(&mut Stub, u64)) -> u64 {
+        hub.emit(9, 1);
+        for now in (0..600_000).step_by(10) {
+            each(hub, now);
+            relay.turn(hub, now * 1_000, Duration::ZERO).expect("open");
+            if hub.disconnected.contains(&peer) {
+                return now;
             }
-            panic!("{peer} is never disconnected");
         }
+        panic!("{peer} is never disconnected");
     }
 
     #[test]
     fn to_say_that_one_lives_helps_only_so_long() {
         for (lives, at_most) in [(false, 2_100), (true, 62_100)] {
-            let (mut relay, mut hub) = (Relay::new(1, Limits::default()), Full::default());
+            let (mut relay, mut hub) = (Relay::new(1, Limits::default()), Stub { full: true, ..Stub::default() });
             hub.told(&Topic::Rx { client: 5 }, 1);
-            let at = hub.until_disconnected(&mut relay, 1, |hub, now| {
+            let at = until_disconnected(&mut hub, &mut relay, 1, |hub, now| {
                 if lives && now % 500 == 0 {
                     hub.told(&Topic::Sync { client: 5, number: now, about: About::Nothing }, 1);
                 }
@@ -181,13 +125,13 @@ mod tests {
 
     #[test]
     fn who_is_no_client_is_found_by_its_queue_and_sooner_each_time() {
-        let (mut relay, mut hub) = (Relay::new(1, Limits::default()), Full::default());
+        let (mut relay, mut hub) = (Relay::new(1, Limits::default()), Stub { full: true, ..Stub::default() });
         hub.told(&Topic::Rx { client: 5 }, 100);
         for (peer, limit) in [(1, 2_000), (2, 1_000), (3, 500), (4, 250)] {
             hub.stuck = vec![Peer(peer)];
             // As after a frame that went out.
             relay.blocked = None;
-            let at = hub.until_disconnected(&mut relay, peer, |_, _| {});
+            let at = until_disconnected(&mut hub, &mut relay, peer, |_, _| {});
             assert!((limit..=limit + limit / 4).contains(&at), "{peer} after {at} ms");
         }
     }

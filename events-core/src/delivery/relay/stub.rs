@@ -1,0 +1,72 @@
+//! A hub for tests, on which they put what comes and look at what goes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::control::Topic;
+use crate::engine::{Addresses, EngineError, Frame, Hub, Peer, PublishError, Subscription, Waker};
+use crate::frame::{self, Header, flags};
+
+#[derive(Default)]
+pub(super) struct Stub {
+    pub(super) told: VecDeque<Subscription>,
+    pub(super) frames: VecDeque<Frame>,
+    pub(super) published: Vec<Frame>,
+    /// Nobody takes anything.
+    pub(super) full: bool,
+    pub(super) stuck: Vec<Peer>,
+    pub(super) disconnected: Vec<u64>,
+}
+
+impl Stub {
+    pub(super) fn told(&mut self, topic: &Topic, peer: u64) {
+        let (topic, peer) = (topic.bytes(), Some(Peer(peer)));
+        self.told.push_back(Subscription { on: true, topic, peer, owner: None });
+    }
+
+    /// An empty frame of a publisher that says that it begins there.
+    pub(super) fn emit(&mut self, publisher: u64, position: u64) {
+        let header = Header { flags: flags::OLDEST, publisher, position, sequence: 0, fingerprint: 0, sent_at: 0 };
+        let mut bytes = Vec::new();
+        frame::begin(&mut bytes, "E", &header);
+        self.frames.push_back(Frame::new(bytes));
+    }
+}
+
+impl Hub for Stub {
+    fn collect(&mut self) -> Result<Option<Frame>, EngineError> {
+        Ok(self.frames.pop_front())
+    }
+
+    fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
+        Ok(self.told.pop_front())
+    }
+
+    fn publish(&mut self, head: &Frame, _: Option<&Frame>, _: Duration) -> Result<(), PublishError> {
+        if self.full {
+            return Err(PublishError::Full);
+        }
+        self.published.push(head.clone());
+        Ok(())
+    }
+
+    fn wait(&mut self, _: Duration) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn stuck(&mut self, _: bool) -> Vec<Peer> {
+        self.stuck.clone()
+    }
+
+    fn disconnect(&mut self, peer: Peer) {
+        self.disconnected.push(peer.0);
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::new(|| {})
+    }
+
+    fn addresses(&self) -> Addresses {
+        Addresses { emit: String::new(), reg: String::new() }
+    }
+}
