@@ -21,6 +21,8 @@ use crate::lock;
 const TICK: Duration = Duration::from_millis(500);
 /// How many messages are taken in one go.
 const AT_ONCE: usize = 128;
+/// How often to warn of a slow handler at most.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 /// How often to look for room while there is none and nobody says so.
 const FULL_TICK: Duration = Duration::from_millis(50);
 
@@ -33,10 +35,9 @@ pub(super) struct Reader {
     next_tick: Instant,
     /// What was skipped and not told yet: publisher and event, next sequence.
     skipped: FxHashMap<(u64, String), u64>,
-    full: Option<Full>,
-    /// When the server last heard that the handlers move on though there is no room. Not part of `full`:
-    /// each frame that is handled makes room for a moment, and the server sees only a queue that stays
-    /// full, since ZeroMQ opens it again when half of it is gone.
+    handlers: Handlers,
+    /// When the server last heard that the handlers move on though there is no room. Each frame that is handled makes room
+    /// for a moment, and the server sees only a queue that stays full, since ZeroMQ opens it again when half of it is gone.
     told: Instant,
     /// Between a greeting and the loss of that connection.
     connected: bool,
@@ -54,12 +55,15 @@ pub(super) enum Ended {
     Closed,
 }
 
-/// Since when there is no room, and what the handler thread did meanwhile.
-struct Full {
+/// Whether handlers keep up with what comes.
+struct Handlers {
     progress: usize,
-    /// When the handler thread last moved on.
+    /// When they last moved on, or had nothing to do.
     moved: Instant,
-    warned: bool,
+    /// When the inbox was last less than half full.
+    kept_up: Instant,
+    /// When the next warning may be given.
+    warn_at: Instant,
 }
 
 impl Reader {
@@ -75,7 +79,7 @@ impl Reader {
             began: now,
             next_tick: now + TICK,
             skipped: FxHashMap::default(),
-            full: None,
+            handlers: Handlers { progress: 0, moved: now, kept_up: now, warn_at: now },
             told: now,
             connected: false,
             trouble: None,
@@ -276,7 +280,8 @@ impl Reader {
     /// could not keep.
     fn look_for_room(&mut self) -> Result<bool, EngineError> {
         let (bytes, limit) = (self.shared.inbox.bytes(), self.shared.inbox_limit());
-        let now = self.now();
+        let (now, at) = (self.now(), Instant::now());
+        self.watch_handlers(bytes, limit, at);
         if self.shared.options.when_slow == WhenSlow::Skip {
             if bytes < limit / 2 {
                 self.tell_skipped();
@@ -286,34 +291,22 @@ impl Reader {
         if self.behind {
             if bytes < limit / 2 {
                 self.behind = false;
-                self.full = None;
                 self.subscriber.hold(false, now, &mut self.actions);
             } else {
                 self.subscriber.fall_behind(now, &mut self.actions);
             }
             return Ok(true);
         }
+        self.shared.set_starving(bytes >= limit);
         if bytes < limit {
-            self.full = None;
-            self.shared.set_starving(false);
             return Ok(true);
         }
-        self.shared.set_starving(true);
-        let (progress, at) = (self.shared.inbox.progress(), Instant::now());
-        let full = self.full.get_or_insert(Full { progress, moved: at, warned: false });
-        if full.progress != progress {
-            (full.progress, full.moved) = (progress, at);
-        }
-        let stall = Duration::from_micros(self.shared.options.limits.stall);
-        if at.duration_since(self.told) >= stall / 4 && at.duration_since(full.moved) < stall / 2 {
+        let (rest, stall) = (at.duration_since(self.handlers.moved), self.stall());
+        if at.duration_since(self.told) >= stall / 4 && rest < stall / 2 {
             self.told = at;
             self.subscriber.alive(&mut self.actions);
         }
-        if at.duration_since(full.moved) >= stall / 4 && !full.warned {
-            full.warned = true;
-            self.shared.warn_of_slow_handler(full.moved.elapsed());
-        }
-        if at.duration_since(full.moved) >= stall / 4 * 3 {
+        if rest >= stall / 4 * 3 {
             self.behind = true;
             self.subscriber.fall_behind(now, &mut self.actions);
             return Ok(true);
@@ -322,6 +315,28 @@ impl Reader {
         // comes behind what the connection before has brought, which its queues bound.
         Ok(self.subscriber.ignores_frames()
             || bytes < limit + self.shared.options.limits.window && self.link.is_ending()?)
+    }
+
+    fn stall(&self) -> Duration {
+        Duration::from_micros(self.shared.options.limits.stall)
+    }
+
+    /// Warns of a handler that does not come back, and of one that is slower than what comes.
+    fn watch_handlers(&mut self, bytes: usize, limit: usize, at: Instant) {
+        let (progress, stall) = (self.shared.inbox.progress(), self.stall());
+        let handlers = &mut self.handlers;
+        if handlers.progress != progress || bytes == 0 {
+            (handlers.progress, handlers.moved) = (progress, at);
+        }
+        if bytes < limit / 2 {
+            handlers.kept_up = at;
+        }
+        let (rest, pressed) = (at.duration_since(handlers.moved), at.duration_since(handlers.kept_up));
+        let patience = if bytes >= limit { stall / 4 } else { stall };
+        if (rest >= patience || pressed >= stall) && at >= handlers.warn_at {
+            handlers.warn_at = at + WARN_EVERY;
+            self.shared.warn_of_slow_handler(rest.max(pressed));
+        }
     }
 
     /// Does what other threads ask for. `false`: the client is closed.
