@@ -98,6 +98,7 @@ fn controls() -> Vec<Frame> {
             baseline: vec![(1, 2)],
             sequences: vec![(1, 2)],
             shape: Some(shape),
+            streams: vec![reached.clone()],
         }),
         Topic::Sync { client: 1, number: 1, about: About::Shape(1) }.message(&Empty()),
         Topic::Ack { publisher: 1 }.message(&Acked { next: 300, again: true }),

@@ -37,7 +37,7 @@ impl Dispatch {
             handling.add(other, Some(&format!("OTHER_{other}")));
         }
         for registration in 0..handlers + others {
-            handling.step(Step::Activate { registration, retained: None, sequences: Vec::new() });
+            handling.step(Step::Activate { registration, retained: None, sequences: Vec::new(), streams: Vec::new() });
         }
         Dispatch { handling, sequence: 0 }
     }

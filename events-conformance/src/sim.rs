@@ -18,3 +18,8 @@ pub mod program;
 pub mod search;
 pub mod walk;
 pub mod world;
+
+/// The events that programs emit: names of which one is the beginning of another; `R…` are retained.
+pub const EVENTS: [&str; 4] = ["A", "AB", "R", "R.B"];
+/// Stands for all of them where a handler is registered.
+pub const ANY: &str = "*";

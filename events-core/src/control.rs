@@ -80,6 +80,8 @@ pub enum About {
     Nothing,
     /// The retained frame of the event, and where its sequences stand.
     Event(String),
+    /// Where the sequences of all events stand.
+    Events,
     /// The text of a shape.
     Shape(u64),
     /// Nothing. The client is about to take its subscriptions to this event back, or, without a name, those to all
@@ -100,6 +102,7 @@ impl Topic {
                     match about {
                         About::Nothing => barrier,
                         About::Event(name) => format!("{barrier}/{name}"),
+                        About::Events => format!("{barrier}/*"),
                         About::Shape(fingerprint) => format!("{barrier}/#{fingerprint:016x}"),
                         About::Leaving(name) => format!("{barrier}/-{}", name.as_deref().unwrap_or_default()),
                     }
@@ -183,6 +186,9 @@ fn about(text: &str) -> Option<About> {
     if let Some(fingerprint) = text.strip_prefix('#') {
         return Some(About::Shape(id(fingerprint)?));
     }
+    if text == "*" {
+        return Some(About::Events);
+    }
     let (name, leaving) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
     let name = (name.len() <= crate::frame::MAX_NAME).then(|| name.to_owned())?;
     Some(if leaving { About::Leaving((!name.is_empty()).then_some(name)) } else { About::Event(name) })
@@ -223,6 +229,8 @@ pub struct Synced {
     pub sequences: Vec<(u64, u64)>,
     /// The text of the shape asked for.
     pub shape: Option<String>,
+    /// Where those of all events stand, if that was asked for.
+    pub streams: Vec<Reached>,
 }
 
 /// Where a publisher stands: its id and the newest position the server took.

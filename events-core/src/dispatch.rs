@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use hashlink::LinkedHashMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use crate::control::Reached;
 use crate::delivery::subscriber::Step;
 use crate::engine::Frame;
 use crate::error::{Error, Lagged};
@@ -68,6 +69,17 @@ struct Entry {
     expected: Expected,
 }
 
+impl Entry {
+    fn rank(&self) -> Rank {
+        rank_of(&self.routes)
+    }
+}
+
+/// The most that can be said of the handlers behind some routes.
+fn rank_of(routes: &[Box<dyn Route>]) -> Rank {
+    routes.iter().map(|route| route.rank()).max().unwrap_or(Rank::Nobody)
+}
+
 /// What tells where a stream stands.
 #[derive(Clone, Copy)]
 enum Tells {
@@ -99,8 +111,8 @@ impl Dispatcher {
                 }
             }
             Step::Malformed => around.problem(Error::Malformed),
-            Step::Activate { registration, retained, sequences } => {
-                self.activate(registration, retained.as_ref(), sequences, around);
+            Step::Activate { registration, retained, sequences, streams } => {
+                self.activate(registration, retained.as_ref(), sequences, streams, around);
             }
             Step::Reached(sequences) => {
                 for reached in sequences {
@@ -145,13 +157,25 @@ impl Dispatcher {
         registration: u64,
         retained: Option<&Frame>,
         sequences: Vec<(u64, u64)>,
+        streams: Vec<Reached>,
         around: &mut dyn Around,
     ) {
         let Some(slot) = self.slots.get(&registration).cloned() else { return };
+        // Where another handler is active, the stream has told by itself where it stands.
         if let Some(event) = slot.event() {
-            // Where another handler is active, the stream has told by itself where it stands.
-            if self.rank(event) == Rank::Nobody {
+            if self.rank(event).max(self.rank_of_any()) == Rank::Nobody {
                 self.entries.entry(event.into()).or_default().expected = sequences.into_iter().collect();
+            }
+        } else if self.rank_of_any() == Rank::Nobody {
+            self.entries
+                .values_mut()
+                .filter(|entry| entry.rank() == Rank::Nobody)
+                .for_each(|entry| entry.expected.clear());
+            for Reached { publisher, event, next, .. } in streams {
+                let entry = self.entries.entry(event.into()).or_default();
+                if entry.rank() == Rank::Nobody {
+                    reach(&mut entry.expected, publisher, next);
+                }
             }
         }
         slot.activate();
@@ -211,18 +235,20 @@ impl Dispatcher {
 
     /// Passes a frame by: that it is not handed out is no loss to anybody.
     fn had(&mut self, view: &View<'_>) {
-        if view.header.position != 0
-            && self.rank(view.name) != Rank::Nobody
-            && let Some(entry) = self.entries.get_mut(view.name)
-        {
+        if view.header.position != 0 && self.rank(view.name).max(self.rank_of_any()) != Rank::Nobody {
+            let entry = self.entries.entry(view.name.into()).or_default();
             reach(&mut entry.expected, view.header.publisher, view.header.sequence.saturating_add(view.count()));
         }
     }
 
     /// Who listens to the event by its name.
     fn rank(&self, event: &str) -> Rank {
-        let routes = self.entries.get(event).map(|entry| &entry.routes);
-        routes.into_iter().flatten().map(|route| route.rank()).max().unwrap_or(Rank::Nobody)
+        self.entries.get(event).map_or(Rank::Nobody, Entry::rank)
+    }
+
+    /// Who listens to all events.
+    fn rank_of_any(&self) -> Rank {
+        rank_of(&self.any)
     }
 
     /// Notes that the stream stands at `sequence` now, and reports what was missed before it.
@@ -231,8 +257,7 @@ impl Dispatcher {
         if known.is_some_and(|expected| expected >= sequence) {
             return;
         }
-        let (named, any) = (self.rank(event), self.any.iter().map(|route| route.rank()).max());
-        let rank = named.max(any.unwrap_or(Rank::Nobody));
+        let rank = self.rank(event).max(self.rank_of_any());
         if rank == Rank::Nobody {
             return;
         }
@@ -241,8 +266,6 @@ impl Dispatcher {
             (_, Rank::Fresh, Tells::Past) => sequence,
             (Some(expected), Rank::Fresh, Tells::From(base)) => expected.max(base),
             (Some(expected), ..) => expected,
-            // For handlers of all events nobody was named: the first one seen begins the count.
-            (None, ..) if named == Rank::Nobody => sequence,
             // Nobody named it when they became active, so its first was 0.
             (None, Rank::Veteran, _) => 0,
             (None, _, Tells::From(base)) => base.min(sequence),

@@ -84,9 +84,10 @@ impl Script<'_> {
             1 => Topic::Sync {
                 client: self.id(),
                 number: self.id(),
-                about: match self.byte() % 3 {
+                about: match self.byte() % 4 {
                     0 => About::Nothing,
                     1 => About::Event(self.name()),
+                    2 => About::Events,
                     _ => About::Shape(self.id()),
                 },
             },
@@ -120,6 +121,10 @@ impl Script<'_> {
         Frame::new(bytes)
     }
 
+    fn reached(&mut self) -> Reached {
+        Reached { publisher: self.id(), event: self.name(), base: self.number(), next: self.number() }
+    }
+
     /// A control message with the body that belongs to its topic.
     pub(crate) fn control(&mut self) -> Frame {
         let topic = self.topic();
@@ -131,6 +136,7 @@ impl Script<'_> {
                 baseline: self.standings(),
                 sequences: self.standings(),
                 shape: self.bool().then(|| self.name()),
+                streams: self.list(Self::reached),
             }),
             Topic::Ack { .. } => topic.message(&Acked { next: self.number(), again: self.bool() }),
             Topic::Resume { .. } => {
@@ -141,12 +147,7 @@ impl Script<'_> {
                 end: self.bool(),
                 bases: self.list(Self::number),
                 baseline: self.standings(),
-                sequences: self.list(|script| Reached {
-                    publisher: script.id(),
-                    event: script.name(),
-                    base: script.number(),
-                    next: script.number(),
-                }),
+                sequences: self.list(Self::reached),
             }),
             Topic::Shape { .. } => {
                 let shape = self.name();

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events_core::dispatch::handling::Seen;
+use events_core::frame::FIRST_BYTES;
+
+use super::{ANY, EVENTS};
 
 /// A record that was accepted.
 #[derive(Clone, Debug)]
@@ -53,7 +56,8 @@ impl Track {
     /// Of `total` records everything from `high` on must have come or been reported. `aged`: the server
     /// under which the handler became active is gone, so of what is older it may have heard too much; `shares`: it may have heard for another handler.
     fn settle(&self, total: u64, aged: bool, shares: bool, ample: bool) -> Result<(), String> {
-        let low = if aged { 0 } else { self.low };
+        // Gaps are told to the client: with nothing received, all of them may have been meant for the other handler.
+        let low = if aged || (shares && self.start.is_none()) { 0 } else { self.low };
         let told = self.next.is_some() || self.early > 0;
         if !told {
             return if total <= self.high {
@@ -82,6 +86,8 @@ impl Track {
 struct Watched {
     program: usize,
     event: String,
+    /// By a handler of all events.
+    any: bool,
     active: bool,
     /// Under which server it became active.
     server: u32,
@@ -96,7 +102,8 @@ struct Watched {
 #[derive(Debug, Default)]
 pub struct Ledger {
     sources: BTreeMap<u64, Source>,
-    watched: BTreeMap<u64, Watched>,
+    /// By registration and event: one of all events is watched for each.
+    watched: BTreeMap<(u64, String), Watched>,
     /// The last record each program saw of each publisher, over all its registrations.
     order: BTreeMap<(usize, u64), u64>,
     /// How often a server was lost.
@@ -145,6 +152,13 @@ impl Ledger {
 
     /// A handler is registered. `acked` says how far every publisher is known to be safe.
     pub fn registered(&mut self, program: usize, id: u64, event: &str, acked: &[(u64, u64)]) {
+        match event {
+            ANY => EVENTS.iter().for_each(|event| self.watch(program, id, event, true, acked)),
+            event => self.watch(program, id, event, false, acked),
+        }
+    }
+
+    fn watch(&mut self, program: usize, id: u64, event: &str, any: bool, acked: &[(u64, u64)]) {
         let track = |(publisher, source): (&u64, &Source)| {
             // Whoever left had everything acknowledged.
             let safe = acked.iter().find(|(id, _)| id == publisher).map_or(u64::MAX, |(_, position)| *position);
@@ -154,6 +168,7 @@ impl Ledger {
         let watched = Watched {
             program,
             event: event.to_owned(),
+            any,
             active: false,
             server: 0,
             shares: false,
@@ -161,26 +176,31 @@ impl Ledger {
             tracks,
             retained: None,
         };
-        self.watched.insert(id, watched);
+        self.watched.insert((id, event.to_owned()), watched);
     }
 
     /// A registration is active.
     pub fn stands(&mut self, id: u64) {
-        let Some(mut watched) = self.watched.remove(&id) else { return };
-        let shares = |w: &Watched| w.program == watched.program && w.event == watched.event && w.active && !w.ended;
-        watched.shares = self.watched.values().any(shares);
-        (watched.active, watched.server) = (true, self.servers_lost);
-        for (publisher, source) in &self.sources {
-            watched.tracks.entry(*publisher).or_default().high = source.count(&watched.event);
+        for mut watched in self.watched.extract_if(.., |(of, _), _| *of == id).map(|(_, w)| w).collect::<Vec<_>>() {
+            let shares = |w: &Watched| w.program == watched.program && w.event == watched.event && w.active && !w.ended;
+            watched.shares = self.watched.values().any(shares);
+            (watched.active, watched.server) = (true, self.servers_lost);
+            for (publisher, source) in &self.sources {
+                watched.tracks.entry(*publisher).or_default().high = source.count(&watched.event);
+            }
+            self.watched.insert((id, watched.event.clone()), watched);
         }
-        self.watched.insert(id, watched);
     }
 
     /// A handler is taken back.
     pub fn unregistered(&mut self, id: u64) {
-        if let Some(watched) = self.watched.get_mut(&id) {
+        for watched in self.of(id) {
             watched.ended = true;
         }
+    }
+
+    fn of(&mut self, id: u64) -> impl Iterator<Item = &mut Watched> {
+        self.watched.iter_mut().filter(move |((of, _), _)| *of == id).map(|(_, watched)| watched)
     }
 
     /// What a program saw.
@@ -212,15 +232,12 @@ impl Ledger {
             Seen::Called { registration, event, publisher, sequence, retained, payload } => {
                 self.received += 1;
                 let number = number_of(payload).ok_or("a payload is damaged")?;
-                let Some(watched) = self.watched.get_mut(registration) else {
-                    return Err(format!("handler {registration} is unknown"));
+                let Some(watched) = self.watched.get_mut(&(*registration, event.clone())) else {
+                    return Err(format!("handler {registration} is unknown, or not for {event}"));
                 };
                 let who = format!("handler {registration} of {event} in program {program}");
                 if watched.ended || !watched.active {
                     return Err(format!("{who} was called while it was not registered"));
-                }
-                if *event != watched.event {
-                    return Err(format!("{who} waits for {}", watched.event));
                 }
                 if *retained {
                     if watched.retained.replace((*publisher, *sequence)).is_some() {
@@ -273,7 +290,7 @@ impl Ledger {
     /// # Errors
     /// The promise that was broken.
     pub fn settle(&self, ample: bool) -> Result<(), String> {
-        for (id, watched) in self.watched.iter().filter(|(_, watched)| !watched.ended) {
+        for ((id, _), watched) in self.watched.iter().filter(|(_, watched)| !watched.ended) {
             if !watched.active {
                 return Err(format!("handler {id} never became active"));
             }
@@ -296,11 +313,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// How many events a program has handlers for.
+    /// How many topics a program subscribes to for its handlers.
     #[must_use]
-    pub fn events(&self, program: usize) -> usize {
-        let mine = self.watched.values().filter(|w| w.program == program && !w.ended);
-        mine.map(|w| &w.event).collect::<BTreeSet<_>>().len()
+    pub fn topics(&self, program: usize) -> usize {
+        let mine = || self.watched.values().filter(|w| w.program == program && !w.ended);
+        let named = mine().filter(|w| !w.any).map(|w| &w.event).collect::<BTreeSet<_>>().len();
+        if mine().any(|w| w.any) { named + FIRST_BYTES.len() } else { named }
     }
 
     /// The newest record of an event by this publisher, as publisher and sequence.
@@ -312,7 +330,7 @@ impl Ledger {
     /// What a registration got as the retained event.
     #[must_use]
     pub fn retained(&self, id: u64) -> Option<(u64, u64)> {
-        self.watched.get(&id)?.retained
+        self.watched.iter().find(|((of, _), _)| *of == id)?.1.retained
     }
 }
 

@@ -8,6 +8,7 @@ use events_core::delivery::subscriber::{Action, Greeting, Interest, Step, Subscr
 use events_core::delivery::{Limits, Now};
 use events_core::dispatch::handling::{Handling, Seen};
 
+use super::ANY;
 use super::net::Net;
 
 thread_local! {
@@ -154,8 +155,10 @@ impl Program {
 
     /// Registers a handler.
     pub fn register(&mut self, id: u64, name: &str, now: Now, net: &mut Net) -> Vec<Noticed> {
-        self.handling.add(id, Some(name));
-        self.subscriber.register(id, Interest::Event(name.to_owned()), now, &mut self.actions);
+        let event = (name != ANY).then_some(name);
+        self.handling.add(id, event);
+        let interest = event.map_or(Interest::Any, |event| Interest::Event(event.to_owned()));
+        self.subscriber.register(id, interest, now, &mut self.actions);
         self.perform(net)
     }
 

@@ -4,9 +4,7 @@ use events_core::delivery::Limits;
 
 use super::chance::Chance;
 use super::world::{Choice, Mangle, World};
-
-/// Names of which one is the beginning of another; `R…` are retained.
-const EVENTS: [&str; 4] = ["A", "AB", "R", "R.B"];
+use super::{ANY, EVENTS};
 
 /// What a seed decided to do.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +147,8 @@ fn disturbance(world: &World, profile: &Profile, chance: &mut Chance) -> Option<
             let &(at, id) = chance.pick(registered)?;
             return Some(Choice::Unregister(at, id));
         }
-        return Some(Choice::Register(at?, EVENTS[chance.below(EVENTS.len())]));
+        let event = if chance.permille(100) { ANY } else { EVENTS[chance.below(EVENTS.len())] };
+        return Some(Choice::Register(at?, event));
     }
     if chance.permille(profile.breaks) {
         let at = at?;

@@ -413,9 +413,9 @@ impl World {
     /// The program that left a subscription behind.
     pub fn check_topics(&self) -> Result<(), String> {
         for (at, _) in self.present() {
-            let (topics, events) = (self.net.topics(at), self.ledger.events(at));
-            if topics != 5 + events {
-                return Err(format!("program {at} subscribes to {topics} topics with handlers of {events} events"));
+            let (topics, wanted) = (self.net.topics(at), self.ledger.topics(at));
+            if topics != 5 + wanted {
+                return Err(format!("program {at} subscribes to {topics} topics, and its handlers need {wanted}"));
             }
         }
         Ok(())

@@ -306,14 +306,20 @@ impl Relay {
             About::Leaving(None) => {
                 frame::FIRST_BYTES.chunks(1).for_each(|byte| self.interests.unsubscribed(peer, byte));
             }
+            About::Events => frame::FIRST_BYTES.chunks(1).for_each(|byte| self.interests.subscribed(peer, byte)),
             About::Nothing | About::Shape(_) => {}
         }
     }
 
     /// The answer to a sync, and its second part.
     fn synced(&self, client: u64, number: u64, about: &About, open: bool) -> (Frame, Option<Frame>) {
-        let mut synced =
-            Synced { epoch: self.epoch, baseline: self.intake.baseline(), sequences: Vec::new(), shape: None };
+        let mut synced = Synced {
+            epoch: self.epoch,
+            baseline: self.intake.baseline(),
+            sequences: Vec::new(),
+            shape: None,
+            streams: Vec::new(),
+        };
         let mut retained = None;
         match about {
             _ if !open => {}
@@ -323,6 +329,15 @@ impl Relay {
                 let next = |(publisher, base, stream)| (publisher, self.next_of(stream).max(base));
                 synced.sequences = self.intake.streams(name).map(next).collect();
                 retained = self.retained.get(name).cloned();
+            }
+            About::Events => {
+                let reached = |(publisher, name, base, stream): (u64, &str, u64, Stream)| Reached {
+                    publisher,
+                    event: name.to_owned(),
+                    base,
+                    next: self.next_of(stream).max(base),
+                };
+                synced.streams = self.intake.all_streams().map(reached).collect();
             }
             About::Shape(fingerprint) => synced.shape = self.shapes.get(fingerprint).cloned(),
         }

@@ -439,7 +439,8 @@ impl Subscriber {
                 let topic = sync_topic(self.client, number, &registration.interest);
                 let registration = registration.id;
                 actions.push_back(Action::Unsubscribe(topic));
-                actions.push_back(Action::Step(Step::Activate { registration, retained, sequences: synced.sequences }));
+                let Synced { sequences, streams, .. } = synced;
+                actions.push_back(Action::Step(Step::Activate { registration, retained, sequences, streams }));
             }
             _ => {}
         }
@@ -561,7 +562,7 @@ fn repeat(topic: Vec<u8>, actions: &mut VecDeque<Action>) {
 fn sync_topic(client: u64, number: u64, interest: &Interest) -> Vec<u8> {
     let about = match interest {
         Interest::Event(name) => About::Event(name.clone()),
-        Interest::Any => About::Nothing,
+        Interest::Any => About::Events,
     };
     Topic::Sync { client, number, about }.bytes()
 }

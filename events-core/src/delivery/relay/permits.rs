@@ -175,6 +175,7 @@ fn refused(permission: &Permission, bytes: &[u8], topic: Option<&Topic>) -> Resu
     match topic {
         // Its answer brings the retained frame.
         Some(Topic::Sync { about: About::Event(name), .. }) => may(name),
+        Some(Topic::Sync { about: About::Events, .. }) => Err("*".to_owned()),
         Some(_) => Ok(()),
         None if bytes == control::HELLO => Ok(()),
         None => match bytes.split_last().map(|(zero, name)| (zero, std::str::from_utf8(name))) {
@@ -191,6 +192,7 @@ mod tests {
     #[test]
     fn only_whole_names_that_are_allowed_pass() {
         let permission = Permission { register: "MAIL_* A".parse().expect("patterns"), ..Permission::default() };
+        let all = Topic::Sync { client: 1, number: 1, about: About::Events }.bytes();
         let sync = |name: &str| Topic::Sync { client: 1, number: 1, about: About::Event(name.to_owned()) }.bytes();
         for (topic, passes) in [
             (&b"MAIL_X\0"[..], true),
@@ -209,6 +211,7 @@ mod tests {
             (b"\xFFstats", true),
             (&sync("A"), true),
             (&sync("B"), false),
+            (&all, false),
         ] {
             assert_eq!(refused(&permission, topic, Topic::parse(topic).as_ref()).is_ok(), passes, "{topic:?}");
         }

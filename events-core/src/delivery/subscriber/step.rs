@@ -72,6 +72,8 @@ pub enum Step {
         retained: Option<Frame>,
         /// Where the sequences of its event stand: publisher and next sequence.
         sequences: Vec<(u64, u64)>,
+        /// If it is for all events: where those of all stand.
+        streams: Vec<Reached>,
     },
     /// A replay has ended, or something was skipped: these sequences are reached, whatever arrived.
     Reached(Vec<Reached>),
