@@ -21,6 +21,8 @@ use crate::lock;
 const TICK: Duration = Duration::from_millis(500);
 /// How many messages are taken in one go.
 const AT_ONCE: usize = 128;
+/// Handlers that take longer than this on average are slow if they do not keep up. Others are in a burst.
+const SLOW: Duration = Duration::from_micros(100);
 /// How often to warn of a slow handler at most.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 /// How often to look for room while there is none and nobody says so.
@@ -60,8 +62,8 @@ struct Handlers {
     progress: usize,
     /// When they last moved on, or had nothing to do.
     moved: Instant,
-    /// When the inbox was last less than half full.
-    kept_up: Instant,
+    /// When there was last hardly anything to do, and how far they were then.
+    kept_up: (Instant, usize),
     /// When the next warning may be given.
     warn_at: Instant,
 }
@@ -79,7 +81,7 @@ impl Reader {
             began: now,
             next_tick: now + TICK,
             skipped: FxHashMap::default(),
-            handlers: Handlers { progress: 0, moved: now, kept_up: now, warn_at: now },
+            handlers: Handlers { progress: 0, moved: now, kept_up: (now, 0), warn_at: now },
             told: now,
             connected: false,
             trouble: None,
@@ -328,12 +330,14 @@ impl Reader {
         if handlers.progress != progress || bytes == 0 {
             (handlers.progress, handlers.moved) = (progress, at);
         }
-        if bytes < limit / 2 {
-            handlers.kept_up = at;
+        if bytes < limit / 8 {
+            handlers.kept_up = (at, progress);
         }
-        let (rest, pressed) = (at.duration_since(handlers.moved), at.duration_since(handlers.kept_up));
-        let patience = if bytes >= limit { stall / 4 } else { stall };
-        if (rest >= patience || pressed >= stall) && at >= handlers.warn_at {
+        let (since, before) = handlers.kept_up;
+        let (rest, pressed) = (at.duration_since(handlers.moved), at.duration_since(since));
+        let calls = u32::try_from(progress.wrapping_sub(before)).unwrap_or(u32::MAX);
+        let slow = pressed >= stall && pressed >= SLOW.saturating_mul(calls);
+        if (slow || rest >= if bytes >= limit { stall / 4 } else { stall }) && at >= handlers.warn_at {
             handlers.warn_at = at + WARN_EVERY;
             self.shared.warn_of_slow_handler(rest.max(pressed));
         }
