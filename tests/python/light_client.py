@@ -129,7 +129,7 @@ def emit(emit_addr, reg_addr, shape, *given):
 
 def listen(_emit_addr, reg_addr, name, count):
     listener = Listener(reg_addr)
-    (_epoch, _baseline, _sequences, _shape), retained = listener.subscribe(name.encode() + b"\0", name)
+    (_epoch, _baseline, _sequences, _shape, _streams), retained = listener.subscribe(name.encode() + b"\0", name)
     print("ready", flush=True)
     left = int(count)
     if retained:
