@@ -346,9 +346,9 @@ impl World {
         let Some(server) = &mut self.server else { return Ok(()) };
         let turned = server.relay.turn(&mut self.net, now, Duration::from_millis(5));
         let pace = turned.map_err(|error| error.to_string())?;
-        // What is kept may exceed the window by the frames on their way, and by one.
-        let most =
-            self.limits.window.max(self.limits.window_frames * (self.limits.frame + 2048)) + self.limits.frame + 4096;
+        // Four windows while subscribers of an older server may come, and besides the frames on their way, and one.
+        let window = self.limits.window.max(self.limits.window_frames * (self.limits.frame + 2048));
+        let most = 4 * window + self.limits.frame + 4096;
         if server.relay.kept_bytes() > most {
             return Err(format!("the server keeps {} bytes, {most} at most", server.relay.kept_bytes()));
         }

@@ -42,6 +42,9 @@ const SLICE: usize = 256;
 /// How many frames of the ring a replay looks at, and how many it sends, in one turn.
 const REPLAY_LOOK: usize = 4096;
 const REPLAY_SEND: usize = 32;
+/// How many windows the ring may keep while it waits for the subscribers of an older server: publishers send theirs whole,
+/// and what is new comes behind.
+const GRACE_WINDOWS: usize = 4;
 /// How often the figures go out, in microseconds.
 const STATS_EVERY: Now = 2_000_000;
 
@@ -449,12 +452,16 @@ impl Relay {
 
     /// Makes the ring fit for another frame, unless a frame that would have to go is still needed.
     fn make_room(&mut self, now: Now) -> bool {
+        let in_grace = self.grace.is_some_and(|until| now < until);
         while self.ring.is_full() {
+            if in_grace && self.ring.bytes() < GRACE_WINDOWS * self.limits.window {
+                return true;
+            }
             let tail = self.ring.tail();
             let holds = |client: &Client| {
                 client.replay.as_ref().is_some_and(|replay| replay.holds(tail, client.seen, &self.limits, now))
             };
-            let needed = self.grace.is_some_and(|until| now < until) || self.clients.values().any(holds);
+            let needed = in_grace || self.clients.values().any(holds);
             if needed {
                 return false;
             }
