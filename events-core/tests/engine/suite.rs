@@ -282,7 +282,9 @@ pub(crate) fn a_new_server_is_found(rig: &Rig) {
         let told = client.settle(&mut *hub);
         assert_eq!(client.text(), format!("hello/{run}"));
         if run > 0 {
-            let topics: Vec<_> = told.iter().filter(|told| told.topic.len() == 1).collect();
+            // It may have come over a socket first and then seen that the server is in its own process.
+            let peer = told.last().and_then(|last| last.peer);
+            let topics: Vec<_> = told.iter().filter(|told| told.topic.len() == 1 && told.peer == peer).collect();
             assert_eq!(topics.len(), 3);
             assert!(topics.is_sorted_by_key(|told| &told.topic), "{topics:?}");
         }
