@@ -97,6 +97,8 @@ const SILENCE: Now = 2_000;
 struct Server {
     relay: Relay,
     leaving: Option<Leave>,
+    /// What the relay kept after its last turn, in bytes.
+    kept: usize,
 }
 
 struct Leave {
@@ -242,7 +244,7 @@ impl World {
                 self.epoch += 1;
                 let relay = Relay::new(self.epoch, self.limits);
                 self.net.welcome = Some(relay.welcome());
-                self.server = Some(Server { relay, leaving: None });
+                self.server = Some(Server { relay, leaving: None, kept: 0 });
             }
             Choice::Start => {}
             Choice::Join => {
@@ -346,12 +348,15 @@ impl World {
         let Some(server) = &mut self.server else { return Ok(()) };
         let turned = server.relay.turn(&mut self.net, now, Duration::from_millis(5));
         let pace = turned.map_err(|error| error.to_string())?;
-        // Four windows while subscribers of an older server may come, and besides the frames on their way, and one.
+        // One window, the frames on their way besides, and one; four while subscribers of an older server may come. What is
+        // more than one after that may stay for a replay, but does not grow.
+        let (kept, before) = (server.relay.kept_bytes(), server.kept);
         let window = self.limits.window.max(self.limits.window_frames * (self.limits.frame + 2048));
-        let most = 4 * window + self.limits.frame + 4096;
-        if server.relay.kept_bytes() > most {
-            return Err(format!("the server keeps {} bytes, {most} at most", server.relay.kept_bytes()));
+        let most = if server.relay.is_in_grace(now) { 4 * window } else { window } + self.limits.frame + 4096;
+        if kept > most.max(before) {
+            return Err(format!("the server keeps {kept} bytes, {most} at most, and {before} before"));
         }
+        server.kept = kept;
         let Some(leaving) = &mut server.leaving else { return Ok(()) };
         if server.relay.is_alone() || now >= leaving.until {
             self.lose_server();

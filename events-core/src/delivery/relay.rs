@@ -9,9 +9,11 @@
 mod answers;
 mod aside;
 mod contents;
+mod controls;
 mod frames;
 mod leaving;
 mod permits;
+mod replays;
 mod stalls;
 #[cfg(test)]
 mod stub;
@@ -25,26 +27,19 @@ use self::answers::{Answer, Answers};
 use self::aside::Aside;
 use self::permits::{Permits, Sender};
 use self::stalls::Stalls;
-use super::intake::{Intake, Stream};
+use super::intake::Intake;
 use super::interests::Interests;
 use super::owners::Owners;
-use super::replay::{Next, Replay};
+use super::replay::Replay;
 use super::retained::Retained;
-use super::ring::{Ring, sequence_behind, view};
+use super::ring::Ring;
 use super::{Limits, Now};
-use crate::control::{self, About, Announced, Begins, Empty, Figures, Leaving, Reached, Resume, Synced, Topic};
+use crate::control::{About, Empty, Figures, Leaving, Topic};
 use crate::engine::{EngineError, Frame, Hub, Load, Peer, PublishError, Subscription};
-use crate::frame::bundle::views;
-use crate::frame::{self, View};
+use crate::frame;
 
 /// How many subscriptions, and how many frames, one turn takes.
 const SLICE: usize = 256;
-/// How many frames of the ring a replay looks at, and how many it sends, in one turn.
-const REPLAY_LOOK: usize = 4096;
-const REPLAY_SEND: usize = 32;
-/// How many windows the ring may keep while it waits for the subscribers of an older server: publishers send theirs whole,
-/// and what is new comes behind.
-const GRACE_WINDOWS: usize = 4;
 /// How often the figures go out, in microseconds.
 const STATS_EVERY: Now = 2_000_000;
 
@@ -219,11 +214,8 @@ impl Relay {
     /// Whether no client is connected and nothing waits.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        self.clients.is_empty() && self.answers.is_empty() && self.waits_for_nothing()
-    }
-
-    fn waits_for_nothing(&self) -> bool {
-        self.pending.is_empty() && self.apart.is_empty() && self.aside.is_empty()
+        let nothing_waits = self.pending.is_empty() && self.apart.is_empty() && self.aside.is_empty();
+        nothing_waits && self.clients.is_empty() && self.answers.is_empty()
     }
 
     fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) -> Result<(), EngineError> {
@@ -314,106 +306,6 @@ impl Relay {
         }
     }
 
-    /// The answer to a sync, and its second part.
-    fn synced(&self, client: u64, number: u64, about: &About, open: bool) -> (Frame, Option<Frame>) {
-        let mut synced = Synced {
-            epoch: self.epoch,
-            baseline: self.intake.baseline(),
-            sequences: Vec::new(),
-            shape: None,
-            streams: Vec::new(),
-        };
-        let mut retained = None;
-        match about {
-            _ if !open => {}
-            About::Nothing | About::Leaving(_) => {}
-            About::Event(name) => {
-                // What lies before the base is from before this server, and not for a new registration.
-                let next = |(publisher, base, stream)| (publisher, self.next_of(stream).max(base));
-                synced.sequences = self.intake.streams(name).map(next).collect();
-                retained = self.retained.get(name).cloned();
-            }
-            About::Events => {
-                let reached = |(publisher, name, base, stream): (u64, &str, u64, Stream)| Reached {
-                    publisher,
-                    event: name.to_owned(),
-                    base,
-                    next: self.next_of(stream).max(base),
-                };
-                synced.streams = self.intake.all_streams().map(reached).collect();
-            }
-            About::Shape(fingerprint) => synced.shape = self.shapes.get(fingerprint).cloned(),
-        }
-        (Topic::Sync { client, number, about: about.clone() }.message(&synced), retained)
-    }
-
-    fn next_of(&self, stream: Stream) -> u64 {
-        match stream {
-            Stream::Next(next) => next,
-            Stream::InRing(index) => self.ring.sequence_behind(index).unwrap_or(0),
-        }
-    }
-
-    /// Moves every replay on. Returns whether one did.
-    fn replay(&mut self, hub: &mut dyn Hub, now: Now) -> Result<bool, EngineError> {
-        let mut moved = false;
-        let ids: Vec<u64> = self.clients.iter().filter(|(_, c)| c.replay.is_some()).map(|(&id, _)| id).collect();
-        for id in ids {
-            let Some(client) = self.clients.get_mut(&id) else { continue };
-            let Some(mut replay) = client.replay.take() else { continue };
-            let (topic, mut budget) = (Topic::Rx { client: id }, REPLAY_LOOK);
-            let mut ended = false;
-            for _ in 0..REPLAY_SEND {
-                match replay.next(&self.ring, &mut budget) {
-                    Next::Frame(frame) => {
-                        let base = |view: View<'_>| {
-                            let publisher = view.header.publisher;
-                            self.intake.base(publisher, view.name).max(replay.stands(publisher, view.name))
-                        };
-                        let bases = views(&frame).map(base).collect();
-                        let head = control::Replay { number: replay.number(), bases, ..Default::default() };
-                        if !sent(hub.publish(&topic.message(&head), Some(&frame), Duration::ZERO))? {
-                            break;
-                        }
-                        replay.sent(&self.limits, now);
-                        self.figures.replayed += 1;
-                        moved = true;
-                    }
-                    Next::Later => {
-                        moved = true;
-                        break;
-                    }
-                    Next::End => {
-                        let end = self.end_of(&replay);
-                        ended = sent(hub.publish(&topic.message(&end), None, Duration::ZERO))?;
-                        break;
-                    }
-                }
-            }
-            if !ended && let Some(client) = self.clients.get_mut(&id) {
-                client.replay = Some(replay);
-            }
-        }
-        Ok(moved)
-    }
-
-    fn end_of(&self, replay: &Replay) -> control::Replay {
-        let wanted = self.intake.all_streams().filter(|(_, name, ..)| replay.wants_name(name));
-        let reached = |(publisher, name, base, stream): (u64, &str, u64, Stream)| Reached {
-            publisher,
-            event: name.to_owned(),
-            base: base.max(replay.stands(publisher, name)),
-            next: self.next_of(stream),
-        };
-        control::Replay {
-            number: replay.number(),
-            end: true,
-            bases: Vec::new(),
-            baseline: self.intake.baseline(),
-            sequences: wanted.map(reached).collect(),
-        }
-    }
-
     /// Hands frames on, as long as everybody has room. Returns whether there was one.
     fn relay(&mut self, hub: &mut dyn Hub, now: Now, slice: Duration) -> Result<bool, EngineError> {
         let mut busy = false;
@@ -448,97 +340,6 @@ impl Relay {
             self.collected(message, now);
         }
         Ok(busy)
-    }
-
-    /// Makes the ring fit for another frame, unless a frame that would have to go is still needed.
-    fn make_room(&mut self, now: Now) -> bool {
-        let in_grace = self.grace.is_some_and(|until| now < until);
-        while self.ring.is_full() {
-            if in_grace && self.ring.bytes() < GRACE_WINDOWS * self.limits.window {
-                return true;
-            }
-            let tail = self.ring.tail();
-            let holds = |client: &Client| {
-                client.replay.as_ref().is_some_and(|replay| replay.holds(tail, client.seen, &self.limits, now))
-            };
-            let needed = in_grace || self.clients.values().any(holds);
-            if needed {
-                return false;
-            }
-            let Some((index, frame)) = self.ring.pop() else { return true };
-            // Where the sequences of several frames lead was counted when they came.
-            if let Some(view) = view(&frame) {
-                self.intake.leaves_ring(view.header.publisher, view.name, index, || sequence_behind(&view));
-            }
-        }
-        true
-    }
-
-    /// A publisher of an older server is there: its subscribers will come for what they lack.
-    fn begin_grace(&mut self, now: Now) {
-        self.grace.get_or_insert(now + self.limits.grace);
-    }
-
-    fn controlled(&mut self, message: &Frame, sender: &Sender, now: Now) {
-        match control::parse(message) {
-            Some((Topic::Shape { fingerprint }, body)) => {
-                if let Some(announced) = control::body::<Announced>(body)
-                    && announced.name.len() <= frame::MAX_NAME
-                    && crate::shape::fingerprint_of(&announced.shape) == fingerprint
-                {
-                    if !self.owners.may_use(announced.publisher, sender.owner) {
-                        self.figures.forged += 1;
-                        return;
-                    }
-                    self.intake.announced(&announced);
-                    let bytes = self.shape_bytes + announced.shape.len();
-                    if self.shapes.len() < self.limits.known
-                        && bytes <= self.limits.window
-                        && !self.shapes.contains_key(&fingerprint)
-                    {
-                        self.shape_bytes = bytes;
-                        self.shapes.insert(fingerprint, announced.shape);
-                    }
-                    return;
-                }
-            }
-            Some((Topic::Begin { publisher }, _)) if !self.owners.may_use(publisher, sender.owner) => {
-                self.figures.forged += 1;
-                return;
-            }
-            Some((Topic::Begin { publisher }, body)) => {
-                if let Some(begins) = control::body::<Begins>(body) {
-                    // What was meant for another run says nothing about this one.
-                    if begins.epoch == self.epoch {
-                        self.intake.begins(publisher, &begins);
-                        if begins.past > 1 {
-                            self.begin_grace(now);
-                        }
-                    }
-                    return;
-                }
-            }
-            Some((Topic::Resume { client, .. }, _)) if !self.owners.may_use(client, sender.owner) => {
-                self.figures.forged += 1;
-                return;
-            }
-            Some((Topic::Resume { client, number }, body)) => {
-                if let Some(mut resume) = control::body::<Resume>(body)
-                    && let Some(entry) = self.clients.get_mut(&client)
-                {
-                    entry.seen = now;
-                    sender.narrow(&mut resume);
-                    if entry.served != Some(number) {
-                        entry.served = Some(number);
-                        entry.replay = Some(Replay::new(number, resume, &self.ring, now));
-                        self.figures.replays += 1;
-                    }
-                    return;
-                }
-            }
-            _ => {}
-        }
-        self.figures.refused += 1;
     }
 
     fn acknowledge(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {

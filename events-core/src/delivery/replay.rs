@@ -142,3 +142,33 @@ impl Replay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Header;
+
+    #[test]
+    fn what_may_be_on_its_way_is_held_as_long_as_the_client_lives() {
+        let limits = Limits { window_frames: 2, ..Limits::default() };
+        let mut ring = Ring::new(limits);
+        for position in 1..=4 {
+            let mut bytes = Vec::new();
+            let header = Header { flags: 0, publisher: 9, position, sequence: 0, fingerprint: 0, sent_at: 0 };
+            frame::begin(&mut bytes, "E", &header);
+            ring.push(Frame::new(bytes));
+        }
+        let asks = Resume { had: Vec::new(), names: vec!["E".to_owned()], any: false };
+        let mut replay = Replay::new(1, asks, &ring, 0);
+        for _ in 0..4 {
+            assert!(matches!(replay.next(&ring, &mut 10), Next::Frame(_)));
+            replay.sent(&limits, 0);
+        }
+        // The queues hold two, so the first two have arrived.
+        let held = |seen, now| [0, 1, 2, 3].map(|index| replay.holds(index, seen, &limits, now));
+        assert_eq!(held(0, limits.stall - 1), [false, false, true, true]);
+        assert_eq!(held(0, limits.stall), [false; 4]);
+        assert_eq!(held(limits.stall, limits.stall + 1), [false, false, true, true]);
+        assert_eq!(held(limits.patience, limits.patience), [false; 4]);
+    }
+}

@@ -232,3 +232,23 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_takes_no_room_from_what_is_acknowledged() {
+        let mut window = Window::new(Limits { window: 100, window_frames: 0, ..Limits::default() });
+        for _ in 0..10 {
+            window.append(Frame::new(vec![0; 10]), 1);
+        }
+        window.acked(Acked { next: 11, again: false });
+        for _ in 0..100 {
+            window.append(Frame::new(vec![0; 10]), 1);
+        }
+        assert_eq!((window.first_position(), window.kept_bytes()), (1, 1_100));
+        window.acked(Acked { next: 61, again: false });
+        assert_eq!((window.first_position(), window.kept_bytes()), (51, 600));
+    }
+}

@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Relay, sent};
-use crate::control::About;
+use crate::control::{About, Reached, Synced, Topic};
 use crate::delivery::Now;
+use crate::delivery::intake::Stream;
 use crate::engine::{EngineError, Frame, Hub};
 use crate::frame::{bundle, flags};
 
@@ -162,6 +163,50 @@ impl Relay {
             }
         }
         Ok(())
+    }
+
+    /// The answer to a sync, and its second part.
+    fn synced(&self, client: u64, number: u64, about: &About, open: bool) -> (Frame, Option<Frame>) {
+        let mut synced = Synced {
+            epoch: self.epoch,
+            baseline: self.intake.baseline(),
+            sequences: Vec::new(),
+            shape: None,
+            streams: Vec::new(),
+        };
+        let mut retained = None;
+        match about {
+            _ if !open => {}
+            About::Nothing | About::Leaving(_) => {}
+            About::Event(name) => {
+                // What lies before the base is from before this server, and not for a new registration.
+                let next = |(publisher, base, stream)| (publisher, self.next_of(stream).max(base));
+                synced.sequences = self.intake.streams(name).map(next).collect();
+                retained = self.retained.get(name).cloned();
+            }
+            About::Events => {
+                // As above.
+                let reached = |stream| {
+                    let reached = self.reached(stream);
+                    Reached { next: reached.next.max(reached.base), ..reached }
+                };
+                synced.streams = self.intake.all_streams().map(reached).collect();
+            }
+            About::Shape(fingerprint) => synced.shape = self.shapes.get(fingerprint).cloned(),
+        }
+        (Topic::Sync { client, number, about: about.clone() }.message(&synced), retained)
+    }
+
+    /// Where a stream stands, by its publisher, event and base.
+    pub(super) fn reached(&self, (publisher, event, base, stream): (u64, &str, u64, Stream)) -> Reached {
+        Reached { publisher, event: event.to_owned(), base, next: self.next_of(stream) }
+    }
+
+    fn next_of(&self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Next(next) => next,
+            Stream::InRing(index) => self.ring.sequence_behind(index).unwrap_or(0),
+        }
     }
 }
 

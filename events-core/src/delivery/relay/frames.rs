@@ -19,7 +19,7 @@ use crate::frame::{self, Bundle, Content, Header, View, flags};
 
 impl Relay {
     pub(super) fn collected(&mut self, message: Frame, now: Now) {
-        let too_large = message.len() > self.limits.largest_frame.min(self.limits.bounds.message);
+        let too_large = self.is_too_large(&message);
         match frame::parse(&message) {
             Ok(Content::Foreign { .. } | Content::Control) | Err(_) if too_large => self.figures.excess += 1,
             Ok(Content::Foreign { name }) if name.len() > self.limits.name => self.figures.excess += 1,
@@ -52,6 +52,10 @@ impl Relay {
             }
             Err(_) => self.figures.malformed += 1,
         }
+    }
+
+    pub(super) fn is_too_large(&self, message: &Frame) -> bool {
+        message.len() > self.limits.largest_frame.min(self.limits.bounds.message)
     }
 
     /// Whether the sender may emit under the id it gives.
