@@ -2,9 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use events::{Catalog as _, Client, ClientOptions, Event as _, Reader, Receive as _};
@@ -12,6 +10,12 @@ use events_core::delivery::publisher::Kind;
 use events_core::engine::zmq::{Tcp, ZmqEngine};
 use secrets::{AnyEvent, Inner, Last, Level, Open, Secret};
 use serde_json::{Value, json};
+use tracing_subscriber::filter::LevelFilter;
+
+#[path = "common/log.rs"]
+mod log;
+
+use log::Log;
 
 mod secrets {
     events::catalog!("tests/secrets.toml");
@@ -132,29 +136,9 @@ fn not_in_what_is_wrong_with_what_is_to_be_emitted() {
     is_clean(&catalog.encode_fields(event, &pairs).unwrap_err().to_string());
 }
 
-/// What all threads log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn not_in_what_is_logged_and_told_while_events_flow() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::begin(LevelFilter::TRACE);
     let folder = tempfile::tempdir().unwrap();
     let at = |name| format!("ipc://{}", folder.path().join(name).display());
     let (emit, reg) = (at("emit"), at("reg"));
@@ -207,7 +191,7 @@ fn not_in_what_is_logged_and_told_while_events_flow() {
         assert!(all.contains(trace), "{trace}");
     }
     client.close(WATCHDOG).unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(log.contains("an event was not handled") && log.contains("TRACE"), "{log}");
     is_clean(&log);
 }
