@@ -209,7 +209,12 @@ impl Window {
 
     /// Which message holds the frame at `position`; behind the last one if none does.
     fn index_of(&self, position: u64) -> usize {
-        self.messages.partition_point(|kept| kept.end <= position)
+        // Mostly it is the newest or none, and a search would touch what has left the processor's cache.
+        match self.messages.back() {
+            Some(newest) if position < newest.first => self.messages.partition_point(|kept| kept.end <= position),
+            Some(newest) if position < newest.end => self.messages.len() - 1,
+            _ => self.messages.len(),
+        }
     }
 
     /// Sums up anew after `expected` or `cursor` moved; cheap, since acknowledgements are rare.

@@ -14,7 +14,7 @@ use zmq_sys as z;
 
 use super::address::Address;
 use super::inproc::Link;
-use super::monitor::{Event, Watched};
+use super::monitor::{self, Event, Watched};
 use super::sys::{self, SharedMessage};
 use super::wake::Wake;
 use super::{QUEUE, Shared, io_error};
@@ -186,7 +186,7 @@ fn open(shared: &Shared, address: &Address, topics: &BTreeMap<Vec<u8>, usize>) -
     };
     set().map_err(failed)?;
     shared.secure_client(&socket, address)?;
-    let socket = Watched::new(&shared.context.zmq, socket).map_err(failed)?;
+    let socket = Watched::new(&shared.context.zmq, socket, monitor::ALL).map_err(failed)?;
     socket.socket().connect(&address.endpoint()).map_err(failed)?;
     Ok(socket)
 }

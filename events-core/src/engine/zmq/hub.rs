@@ -12,7 +12,7 @@ use super::address::Address;
 use super::door::Door;
 use super::keyholders::{Keyholders, Side};
 use super::local::Served;
-use super::monitor::{Event, Watched};
+use super::monitor::{self, Event, Watched};
 use super::peers::{self, Peers};
 use super::place::{self, Place};
 use super::standing::Standing;
@@ -61,6 +61,8 @@ pub(super) struct ZmqHub {
     /// Messages that no client of ours sends.
     foreign: u64,
     inproc: Vec<String>,
+    /// The wait that has just ended found frames only: no news of connections, subscriptions and keys.
+    looked: bool,
     // Last: given up when the sockets are closed.
     _places: Vec<Place>,
 }
@@ -120,7 +122,7 @@ impl ZmqHub {
                     filter.inspect_err(|_| unfiltered = true)?;
                 }
             }
-            let watch = |socket| Watched::new(&shared.context.zmq, socket);
+            let watch = |socket| Watched::new(&shared.context.zmq, socket, monitor::ALL);
             Ok((watch(pull)?, watch(xpub)?))
         };
         let opened = open();
@@ -162,6 +164,7 @@ impl ZmqHub {
             manual,
             timeout: -1,
             foreign: 0,
+            looked: false,
             _places: places,
         })
     }
@@ -352,7 +355,10 @@ impl Hub for ZmqHub {
     }
 
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
-        self.look_after_connections()?;
+        let looked = std::mem::take(&mut self.looked);
+        if !looked {
+            self.look_after_connections()?;
+        }
         if let Some(subscription) = self.local.as_mut().and_then(Served::subscription) {
             return Ok(Some(subscription));
         }
@@ -361,6 +367,9 @@ impl Hub for ZmqHub {
             if let Some(subscription) = manual.unsure.pop_front() {
                 return Ok(Some(subscription));
             }
+        }
+        if looked {
+            return Ok(None);
         }
         for _ in 0..DROPPED_AT_ONCE {
             let Some(message) = self.xpub.socket().receive().map_err(io_error("receiving"))? else {
@@ -442,9 +451,14 @@ impl Hub for ZmqHub {
             if self.local.as_ref().is_some_and(|local| !local.hub.rest()) {
                 return Ok(());
             }
+            // Sending may have taken the sign that something has come.
+            let more = || Ok(self.pull.socket().has_more()? || self.xpub.socket().has_more()?);
+            if more().map_err(io_error("waiting"))? {
+                return Ok(());
+            }
             let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
             let ([frame, subscription, event, at_pull], woken) =
-                sys::poll(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
+                sys::poll_emptied(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
             if let Some(local) = &self.local {
                 local.hub.rise();
             }
@@ -458,6 +472,7 @@ impl Hub for ZmqHub {
                 self.wake.clear();
             }
             if frame || subscription || woken || left.is_zero() {
+                self.looked = frame && !(subscription || event || at_pull || woken);
                 return Ok(());
             }
         }

@@ -31,7 +31,8 @@ pub(super) enum Event {
     Disconnected(RawFd),
 }
 
-const EVENTS: u32 = z::ZMQ_EVENT_ACCEPTED
+/// Whatever may happen.
+pub(super) const ALL: u32 = z::ZMQ_EVENT_ACCEPTED
     | z::ZMQ_EVENT_CONNECTED
     | z::ZMQ_EVENT_CONNECT_DELAYED
     | z::ZMQ_EVENT_CONNECT_RETRIED
@@ -41,6 +42,9 @@ const EVENTS: u32 = z::ZMQ_EVENT_ACCEPTED
     | z::ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
     | z::ZMQ_EVENT_DISCONNECTED;
 
+/// That a connection was made.
+pub(super) const CONNECTED: u32 = z::ZMQ_EVENT_CONNECTED;
+
 /// A socket together with the end at which its events arrive.
 pub(super) struct Watched {
     socket: Socket,
@@ -48,11 +52,11 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Watches `socket`, which is not connected or bound yet.
-    pub(super) fn new(context: &Context, socket: Socket) -> io::Result<Watched> {
+    /// Watches `socket`, which is not connected or bound yet, for `events`.
+    pub(super) fn new(context: &Context, socket: Socket, events: u32) -> io::Result<Watched> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let address = format!("inproc://events.monitor.{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        socket.monitor(&address, EVENTS)?;
+        socket.monitor(&address, events)?;
         let watched = Watched { socket, events: context.socket(z::ZMQ_PAIR)? };
         watched.events.set_int(z::ZMQ_LINGER, 0)?;
         // Unlimited: libzmq's own thread writes the events and would wait for room, and every other
@@ -74,6 +78,11 @@ impl Watched {
         &self.events
     }
 
+    /// Has nothing told any more.
+    pub(super) fn unwatch(&self) {
+        self.socket.unmonitor();
+    }
+
     /// The next event, if one is there.
     pub(super) fn next_event(&self) -> io::Result<Option<Event>> {
         while let Some(head) = self.events.receive()? {
@@ -93,7 +102,7 @@ impl Drop for Watched {
     fn drop(&mut self) {
         // A socket ends some time after it is closed and tells until then. With nobody left to hear,
         // libzmq's thread would wait for a listener for ever, and every other connection with it.
-        self.socket.unmonitor();
+        self.unwatch();
     }
 }
 

@@ -160,6 +160,11 @@ impl Socket {
         }
     }
 
+    /// Whether there is something to receive now.
+    pub(super) fn has_more(&self) -> io::Result<bool> {
+        Ok(self.socket.get_events()?.contains(zmq::POLLIN))
+    }
+
     /// The next part, if one is there.
     pub(super) fn receive(&self) -> io::Result<Option<Message>> {
         let mut message = Message::empty();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use zmq_sys as z;
 
 use super::address::Address;
-use super::monitor::{Event, Watched};
+use super::monitor::{self, Event, Watched};
 use super::{Shared, io_error, peers};
 use crate::engine::{EngineError, Frame, Uplink};
 
@@ -17,13 +17,15 @@ pub(super) struct ZmqUplink {
     shared: Arc<Shared>,
     address: Address,
     socket: Watched,
+    /// The connection over it has more room than ipc has by itself.
+    widened: bool,
     opened: Instant,
 }
 
 impl ZmqUplink {
     pub(super) fn new(shared: Arc<Shared>, address: Address) -> Result<ZmqUplink, EngineError> {
         let socket = open(&shared, &address)?;
-        Ok(ZmqUplink { shared, address, socket, opened: Instant::now() })
+        Ok(ZmqUplink { shared, address, socket, widened: false, opened: Instant::now() })
     }
 }
 
@@ -33,18 +35,28 @@ fn open(shared: &Shared, address: &Address) -> Result<Watched, EngineError> {
     // Unlimited: what may be on its way is bounded above, in bytes.
     socket.set_int(z::ZMQ_SNDHWM, 0).map_err(failed)?;
     shared.secure_client(&socket, address)?;
-    let socket = Watched::new(&shared.context.zmq, socket).map_err(failed)?;
+    let socket = Watched::new(&shared.context.zmq, socket, monitor::CONNECTED).map_err(failed)?;
     socket.socket().connect(&address.endpoint()).map_err(failed)?;
     Ok(socket)
 }
 
+impl ZmqUplink {
+    /// Once there is a connection. To ask for events takes longer than to send.
+    fn widen(&mut self) -> Result<(), EngineError> {
+        if !self.widened
+            && let Some(Event::Connected(fd)) = self.socket.next_event().map_err(io_error("watching the connection"))?
+        {
+            peers::widen(fd);
+            self.widened = true;
+            self.socket.unwatch();
+        }
+        Ok(())
+    }
+}
+
 impl Uplink for ZmqUplink {
     fn send(&mut self, frame: &Frame) -> Result<(), EngineError> {
-        while let Some(event) = self.socket.next_event().map_err(io_error("watching the connection"))? {
-            if let Event::Connected(fd) = event {
-                peers::widen(fd);
-            }
-        }
+        self.widen()?;
         let sent =
             |socket: &Watched| socket.socket().send(frame.to_message()?, false, false).map_err(io_error("sending"));
         // Without a limit there is always room, unless libzmq gave the connection up for good (the server
@@ -59,6 +71,7 @@ impl Uplink for ZmqUplink {
 
     fn reset(&mut self) -> Result<(), EngineError> {
         self.socket = open(&self.shared, &self.address)?;
+        self.widened = false;
         self.opened = Instant::now();
         Ok(())
     }
