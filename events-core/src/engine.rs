@@ -40,6 +40,15 @@ impl Frame {
         Frame(Carrier::Bytes(bytes.into()))
     }
 
+    /// The memory that was taken over, if nothing else refers to it.
+    pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
+        match self.0 {
+            Carrier::Bytes(bytes) => bytes.try_into_mut().ok().map(Vec::from),
+            #[cfg(feature = "zmq")]
+            Carrier::Zmq(_) => None,
+        }
+    }
+
     /// A part of the frame that shares its bytes; `None` if `part` is none.
     pub(crate) fn part(&self, part: &[u8]) -> Option<Bytes> {
         let start = part.as_ptr().addr().checked_sub(self.as_ptr().addr())?;

@@ -343,7 +343,7 @@ impl Publisher {
         }
         let open = self.open.get_or_insert_with(|| {
             let capacity = (self.guess + self.guess / 8).clamp(160, LARGEST_GUESS);
-            Open { bytes: Vec::with_capacity(capacity), sent_at: sent_at(), ..Open::default() }
+            Open { bytes: self.window.memory(capacity), sent_at: sent_at(), ..Open::default() }
         });
         let header = Header {
             flags: if kind.retain { flags::RETAINED } else { 0 },

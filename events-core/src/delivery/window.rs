@@ -10,11 +10,17 @@
 //! A message may hold several frames. It is sent, kept and forgotten as one; the server may have taken some of it.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use super::Limits;
 use crate::control::Acked;
 use crate::engine::Frame;
 use crate::frame::{bundle, flags};
+
+/// Messages whose memory is used again: as many as one acknowledgement lets go.
+const SPARE: usize = 4;
+/// How much memory of a message is used again, in bytes: less costs nothing anew, and more is not kept for nothing.
+const SPARE_BYTES: RangeInclusive<usize> = 32 << 10..=1 << 20;
 
 /// Frames with consecutive positions, and how far they have come.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct Window {
     past: u64,
     /// The highest position that was ever acknowledged.
     acked: u64,
+    /// Of messages that were forgotten. What is taken from the system anew costs more than a copy into it.
+    spare: Vec<Vec<u8>>,
 }
 
 /// One message and the positions it covers.
@@ -77,7 +85,15 @@ impl Window {
             unacked: 0,
             past: 1,
             acked: 1,
+            spare: Vec::new(),
         }
+    }
+
+    /// Empty memory for a message of about so many bytes.
+    pub fn memory(&mut self, capacity: usize) -> Vec<u8> {
+        let fits = |spare: &Vec<u8>| (capacity..=2 * capacity).contains(&spare.capacity());
+        let found = self.spare.iter().rposition(fits);
+        found.map_or_else(|| Vec::with_capacity(capacity), |index| self.spare.swap_remove(index))
     }
 
     /// The position the next frame gets.
@@ -234,6 +250,12 @@ impl Window {
         {
             self.bytes -= kept.frame.len();
             self.first = kept.end;
+            if let Some(mut memory) = kept.frame.into_memory().filter(|memory| SPARE_BYTES.contains(&memory.capacity()))
+            {
+                memory.clear();
+                self.spare.truncate(SPARE - 1);
+                self.spare.push(memory);
+            }
         }
     }
 }
@@ -255,5 +277,22 @@ mod tests {
         assert_eq!((window.first_position(), window.kept_bytes()), (1, 1_100));
         window.acked(Acked { next: 61, again: false });
         assert_eq!((window.first_position(), window.kept_bytes()), (51, 600));
+    }
+
+    #[test]
+    fn memory_of_what_is_forgotten_is_used_again_unless_somebody_reads_it() {
+        let mut window = Window::new(Limits { window: 0, window_frames: 0, ..Limits::default() });
+        let mut forgotten = |position: u64, read: bool| {
+            let frame = Frame::new(vec![7; 40_000]);
+            let (at, reads) = (frame.as_ptr(), read.then(|| frame.clone()));
+            window.append(frame, 1);
+            window.acked(Acked { next: position + 1, again: false });
+            (window.memory(30_000), at, reads)
+        };
+        let (memory, at, _) = forgotten(1, false);
+        assert_eq!((memory.as_ptr(), memory.len(), memory.capacity()), (at, 0, 40_000));
+        let (memory, at, reads) = forgotten(2, true);
+        assert_ne!(memory.as_ptr(), at);
+        assert_eq!(reads.as_deref(), Some(&[7; 40_000][..]));
     }
 }
