@@ -84,6 +84,8 @@ pub(super) struct Serving {
     /// Connections that have ended, and nobody was told yet.
     gone: Vec<Peer>,
     bell: Bell,
+    /// It waits until everybody has room.
+    wants_room: bool,
 }
 
 impl Down {
@@ -169,6 +171,7 @@ impl State {
             subscribers: Prefixes::default(),
             gone: Vec::new(),
             bell: Bell { elsewhere, ..Bell::default() },
+            wants_room: false,
         };
         self.hubs.insert(id, hub);
         let mut downs: Vec<Id> =
@@ -297,9 +300,8 @@ impl State {
         };
         if popped
             && let Some((hub, _)) = down.connection
-            && let Some(hub) = self.hubs.get(&hub)
+            && let Some(hub) = self.hubs.get(&hub).filter(|hub| hub.wants_room)
         {
-            // It may wait for room.
             hub.bell.ring();
         }
         wanted
@@ -311,14 +313,15 @@ impl State {
         self.downs.get(&id).is_some_and(ends)
     }
 
-    /// Everybody who subscribed, if all of them have room.
-    pub(super) fn room(&self, hub: Id, head: &[u8], body: Option<&Frame>) -> Option<Vec<Id>> {
-        let Some(hub) = self.hubs.get(&hub) else { return Some(Vec::new()) };
+    /// Everybody who subscribed, if all of them have room. If not, the hub is told when somebody takes something.
+    pub(super) fn room(&mut self, hub: Id, head: &[u8], body: Option<&Frame>) -> Option<Vec<Id>> {
+        let Some(hub) = self.hubs.get_mut(&hub) else { return Some(Vec::new()) };
         let mut to: Vec<Id> = hub.subscribers.matching(head).flatten().copied().collect();
         to.sort_unstable();
         to.dedup();
         let bytes = head.len() + body.map_or(0, |body| body.len());
-        to.iter().all(|id| self.downs.get(id).is_none_or(|down| down.has_room(bytes))).then_some(to)
+        hub.wants_room = !to.iter().all(|id| self.downs.get(id).is_none_or(|down| down.has_room(bytes)));
+        (!hub.wants_room).then_some(to)
     }
 
     /// Hands a message to those for whom [`room`](State::room) was found.

@@ -61,7 +61,7 @@ pub(super) struct ZmqHub {
     /// Messages that no client of ours sends.
     foreign: u64,
     inproc: Vec<String>,
-    /// The wait that has just ended found frames only: no news of connections, subscriptions and keys.
+    /// The wait that has just ended found no news of connections, subscriptions and keys.
     looked: bool,
     // Last: given up when the sockets are closed.
     _places: Vec<Place>,
@@ -472,7 +472,8 @@ impl Hub for ZmqHub {
                 self.wake.clear();
             }
             if frame || subscription || woken || left.is_zero() {
-                self.looked = frame && !(subscription || event || at_pull || woken);
+                let keys_may_have_changed = woken && self.keyholders.is_some();
+                self.looked = !(subscription || event || at_pull || keys_may_have_changed || left.is_zero());
                 return Ok(());
             }
         }
