@@ -448,12 +448,12 @@ impl Hub for ZmqHub {
         let deadline = Instant::now().checked_add(limit);
         loop {
             let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            if self.local.as_ref().is_some_and(|local| !local.hub.rest()) {
-                return Ok(());
-            }
             // Sending may have taken the sign that something has come.
             let more = || Ok(self.pull.socket().has_more()? || self.xpub.socket().has_more()?);
             if more().map_err(io_error("waiting"))? {
+                return Ok(());
+            }
+            if self.local.as_ref().is_some_and(|local| !local.hub.rest()) {
                 return Ok(());
             }
             let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
