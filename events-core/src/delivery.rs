@@ -53,7 +53,7 @@ pub struct Limits {
     pub window: usize,
     /// At least so many frames are kept, however large: what the queues on the way can hold.
     pub window_frames: usize,
-    /// What a publisher has on its way at most.
+    /// What a publisher has on its way at most, and what may be on its way to a subscriber besides what queues hold.
     pub in_flight: usize,
     /// What may wait at a publisher, its frames on the way included, before `emit` waits.
     pub queue: usize,

@@ -23,8 +23,10 @@ pub struct Replay {
     stands: FxHashMap<u64, FxHashMap<String, u64>>,
     /// When it last took a frame.
     moved: Now,
-    /// The frames sent last, which may be on their way still: as many as the queues there can hold.
-    on_their_way: VecDeque<u64>,
+    /// The frames sent last, which may be on their way still, and their sizes: as many as the queues there can hold, and
+    /// as many bytes as the system may besides.
+    on_their_way: VecDeque<(u64, usize)>,
+    bytes: usize,
 }
 
 /// What to send next.
@@ -51,6 +53,7 @@ impl Replay {
             stands: FxHashMap::default(),
             moved: now,
             on_their_way: VecDeque::new(),
+            bytes: 0,
         }
     }
 
@@ -76,12 +79,16 @@ impl Replay {
         Next::End
     }
 
-    /// The frame that [`next`](Replay::next) gave has left.
-    pub fn sent(&mut self, limits: &Limits, now: Now) {
-        if self.on_their_way.len() >= limits.window_frames {
-            self.on_their_way.pop_front();
+    /// The frame that [`next`](Replay::next) gave, of so many bytes, has left.
+    pub fn sent(&mut self, bytes: usize, limits: &Limits, now: Now) {
+        self.on_their_way.push_back((self.cursor, bytes));
+        self.bytes += bytes;
+        while self.on_their_way.len() > limits.window_frames
+            && let Some(arrived) =
+                self.on_their_way.pop_front_if(|(_, oldest)| self.bytes - *oldest >= limits.in_flight)
+        {
+            self.bytes -= arrived.1;
         }
-        self.on_their_way.push_back(self.cursor);
         self.cursor += 1;
         self.moved = now;
     }
@@ -95,7 +102,7 @@ impl Replay {
     pub fn holds(&self, index: u64, seen: Now, limits: &Limits, now: Now) -> bool {
         let rests = now.saturating_sub(self.moved);
         let lives = rests < limits.stall || now.saturating_sub(seen) < limits.stall && rests < limits.patience;
-        lives && self.on_their_way.front().copied().unwrap_or(self.cursor) <= index
+        lives && self.on_their_way.front().map_or(self.cursor, |(oldest, _)| *oldest) <= index
     }
 
     /// Whether the client asked for the event.
@@ -148,10 +155,9 @@ mod tests {
     use super::*;
     use crate::frame::Header;
 
-    #[test]
-    fn what_may_be_on_its_way_is_held_as_long_as_the_client_lives() {
-        let limits = Limits { window_frames: 2, ..Limits::default() };
-        let mut ring = Ring::new(limits);
+    /// Which of four frames of 40 bytes that were sent at 0 are held.
+    fn held(limits: &Limits, seen: Now, now: Now) -> [bool; 4] {
+        let mut ring = Ring::new(*limits);
         for position in 1..=4 {
             let mut bytes = Vec::new();
             let header = Header { flags: 0, publisher: 9, position, sequence: 0, fingerprint: 0, sent_at: 0 };
@@ -162,13 +168,26 @@ mod tests {
         let mut replay = Replay::new(1, asks, &ring, 0);
         for _ in 0..4 {
             assert!(matches!(replay.next(&ring, &mut 10), Next::Frame(_)));
-            replay.sent(&limits, 0);
+            replay.sent(40, limits, 0);
         }
+        [0, 1, 2, 3].map(|index| replay.holds(index, seen, limits, now))
+    }
+
+    #[test]
+    fn what_may_be_on_its_way_is_held_as_long_as_the_client_lives() {
         // The queues hold two, so the first two have arrived.
-        let held = |seen, now| [0, 1, 2, 3].map(|index| replay.holds(index, seen, &limits, now));
-        assert_eq!(held(0, limits.stall - 1), [false, false, true, true]);
-        assert_eq!(held(0, limits.stall), [false; 4]);
-        assert_eq!(held(limits.stall, limits.stall + 1), [false, false, true, true]);
-        assert_eq!(held(limits.patience, limits.patience), [false; 4]);
+        let limits = Limits { window_frames: 2, in_flight: 0, ..Limits::default() };
+        assert_eq!(held(&limits, 0, limits.stall - 1), [false, false, true, true]);
+        assert_eq!(held(&limits, 0, limits.stall), [false; 4]);
+        assert_eq!(held(&limits, limits.stall, limits.stall + 1), [false, false, true, true]);
+        assert_eq!(held(&limits, limits.patience, limits.patience), [false; 4]);
+    }
+
+    #[test]
+    fn nor_has_what_the_system_may_hold_arrived() {
+        for (in_flight, first) in [(80, 2), (81, 1), (160, 0), (1_000, 0)] {
+            let limits = Limits { window_frames: 1, in_flight, ..Limits::default() };
+            assert_eq!(held(&limits, 0, 0), [0, 1, 2, 3].map(|index| index >= first), "{in_flight}");
+        }
     }
 }

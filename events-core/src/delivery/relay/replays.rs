@@ -40,7 +40,7 @@ impl Relay {
                         if !sent(hub.publish(&topic.message(&head), Some(&frame), Duration::ZERO))? {
                             break;
                         }
-                        replay.sent(&self.limits, now);
+                        replay.sent(frame.len(), &self.limits, now);
                         self.figures.replayed += 1;
                         moved = true;
                     }
