@@ -101,7 +101,7 @@ fn controls() -> Vec<Frame> {
             streams: vec![reached.clone()],
         }),
         Topic::Sync { client: 1, number: 1, about: About::Shape(1) }.message(&Empty()),
-        Topic::Ack { publisher: 1 }.message(&Acked { next: 300, again: true }),
+        Topic::Ack { publisher: 1 }.message(&Acked { next: 300, again: true, keep: false }),
         Topic::Resume { client: 1, number: 1 }.message(&Resume {
             had: vec![(1, 2)],
             names: vec!["A".into()],

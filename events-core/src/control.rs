@@ -243,6 +243,9 @@ pub struct Acked {
     pub next: u64,
     /// Whether the publisher must go back there and send again from it.
     pub again: bool,
+    /// Whether it must keep more than its window, since the server does: [`Limits::grown`](crate::delivery::Limits::grown).
+    #[serde(default)]
+    pub keep: bool,
 }
 
 /// The body of [`Topic::Resume`].
@@ -401,11 +404,11 @@ mod tests {
 
     #[test]
     fn a_message_reads_back() {
-        let acked = Acked { next: 300, again: true };
+        let acked = Acked { next: 300, again: true, keep: false };
         let message = Topic::Ack { publisher: 1 }.message(&acked);
         let (topic, bytes) = parse(&message).expect("a control message");
         assert_eq!((topic, body(bytes)), (Topic::Ack { publisher: 1 }, Some(acked)));
-        assert_eq!(bytes, [0x92, 0xCD, 0x01, 0x2C, 0xC3]);
+        assert_eq!(bytes, [0x93, 0xCD, 0x01, 0x2C, 0xC3, 0xC2]);
     }
 
     proptest! {

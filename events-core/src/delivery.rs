@@ -83,6 +83,14 @@ pub struct Limits {
     pub bounds: Bounds,
 }
 
+impl Limits {
+    /// What is kept instead of a window in the first second of a server behind another one, until it is no longer needed.
+    #[must_use]
+    pub fn grown(&self) -> usize {
+        self.window.saturating_mul(4)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

@@ -142,7 +142,9 @@ fn forged_resumes_shapes_and_beginnings_are_dropped() {
     let said = Announced { publisher: VICTIM, name: "E".into(), sequence: 900, fresh: 900, shape };
     forger.send(&Topic::Shape { fingerprint }.message(&said)).expect("open");
     // What only a server says is no control message for it, whoever sends it.
-    forger.send(&Topic::Ack { publisher: VICTIM }.message(&control::Acked { next: 9, again: true })).expect("open");
+    forger
+        .send(&Topic::Ack { publisher: VICTIM }.message(&control::Acked { next: 9, again: true, keep: false }))
+        .expect("open");
     let begins = Begins { epoch: 1, oldest: 9, past: 900 };
     forger.send(&Topic::Begin { publisher: VICTIM }.message(&begins)).expect("open");
     world.counts(3);

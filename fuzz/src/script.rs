@@ -138,7 +138,7 @@ impl Script<'_> {
                 shape: self.bool().then(|| self.name()),
                 streams: self.list(Self::reached),
             }),
-            Topic::Ack { .. } => topic.message(&Acked { next: self.number(), again: self.bool() }),
+            Topic::Ack { .. } => topic.message(&Acked { next: self.number(), again: self.bool(), keep: self.bool() }),
             Topic::Resume { .. } => {
                 topic.message(&Resume { had: self.standings(), names: self.list(Self::name), any: self.bool() })
             }

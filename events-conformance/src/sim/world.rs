@@ -357,6 +357,16 @@ impl World {
             return Err(format!("the server keeps {kept} bytes, {most} at most, and {before} before"));
         }
         server.kept = kept;
+        // Whatever the server owes to somebody its successor must get.
+        for program in self.programs.iter().flatten() {
+            let oldest = program.publisher.first_position();
+            if let Some(owed) = server.relay.oldest_of(program.id).filter(|owed| *owed < oldest) {
+                return Err(format!(
+                    "the server keeps frame {owed} of {:x}, which has forgotten all before {oldest}",
+                    program.id
+                ));
+            }
+        }
         let Some(leaving) = &mut server.leaving else { return Ok(()) };
         if server.relay.is_alone() || now >= leaving.until {
             self.lose_server();
@@ -432,10 +442,8 @@ impl World {
     /// The bound that was broken.
     pub fn check_windows(&self) -> Result<(), String> {
         let limits = &self.limits;
-        let most = limits.window.max(limits.queue).max(limits.window_frames * (limits.frame + 2048))
-            + limits.queue
-            + limits.frame
-            + 4096;
+        let most =
+            limits.grown().max(limits.window_frames * (limits.frame + 2048)) + limits.queue + 3 * (limits.frame + 4096);
         for (at, program) in self.present() {
             if program.publisher.kept_bytes() > most {
                 return Err(format!("program {at} keeps {} bytes, {most} at most", program.publisher.kept_bytes()));

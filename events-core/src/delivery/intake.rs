@@ -228,9 +228,9 @@ impl Intake {
         self.publishers.is_empty()
     }
 
-    /// What publishers must hear now; `tell` returns whether the message left. What did not is due
+    /// What publishers must hear now, and whether to `keep` more than a window; `tell` returns whether the message left. What did not is due
     /// again the next time.
-    pub fn acks(&mut self, now: Now, mut tell: impl FnMut(u64, Acked) -> bool) {
+    pub fn acks(&mut self, keep: bool, now: Now, mut tell: impl FnMut(u64, Acked) -> bool) {
         if self.due.is_empty() {
             return;
         }
@@ -240,7 +240,7 @@ impl Intake {
             let Some(since) = known.due else { return false };
             let waits =
                 !known.urgent && known.unacked < limits.ack_every && now.saturating_sub(since) < limits.ack_after;
-            if waits || !tell(*publisher, Acked { next: known.next, again: known.again }) {
+            if waits || !tell(*publisher, Acked { next: known.next, again: known.again, keep }) {
                 return true;
             }
             known.unacked = 0;

@@ -293,6 +293,12 @@ impl Publisher {
         sealed + open
     }
 
+    /// The position of the oldest frame kept.
+    #[must_use]
+    pub fn first_position(&self) -> u64 {
+        self.window.first_position()
+    }
+
     /// What the server said of this publisher.
     pub fn acked(&mut self, acked: Acked) {
         if self.window.acked(acked) || acked.again {
@@ -492,7 +498,7 @@ mod tests {
             publisher.seal();
         }
         frames(&mut publisher);
-        publisher.acked(Acked { next: 3, again: false });
+        publisher.acked(Acked { next: 3, again: false, keep: false });
         publisher.greeted(Greeting::New, 1);
         frames(&mut publisher);
         let probe = publisher.probe().into_iter().collect::<Vec<Frame>>();

@@ -37,6 +37,7 @@ use super::{Limits, Now};
 use crate::control::{About, Empty, Figures, Leaving, Topic};
 use crate::engine::{EngineError, Frame, Hub, Load, Peer, PublishError, Subscription};
 use crate::frame;
+use crate::frame::bundle::views;
 
 /// How many subscriptions, and how many frames, one turn takes.
 const SLICE: usize = 256;
@@ -72,6 +73,8 @@ pub struct Relay {
     stalls: Stalls,
     /// Until when nothing leaves the ring, since subscribers of an older server may want it.
     grace: Option<Now>,
+    /// The ring has grown beyond its limit meanwhile, and publishers keep as much.
+    grown: bool,
     /// What was said last of leaving.
     leaving: Option<Leaving>,
     /// The ring is full of frames that are still needed, so nothing is collected.
@@ -130,6 +133,7 @@ impl Relay {
             blocked: None,
             stalls: Stalls::default(),
             grace: None,
+            grown: false,
             leaving: None,
             held: false,
             next_stats: 0,
@@ -156,6 +160,15 @@ impl Relay {
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.ring.bytes()
+    }
+
+    /// The position of the oldest frame of a publisher that is kept to be replayed.
+    #[must_use]
+    pub fn oldest_of(&self, publisher: u64) -> Option<u64> {
+        let views = (self.ring.tail()..self.ring.head())
+            .filter_map(|index| self.ring.get(index))
+            .flat_map(|frame| views(frame));
+        views.map(|view| view.header).find(|header| header.publisher == publisher).map(|header| header.position)
     }
 
     /// Does a slice of work. `slice` is how long a publication may wait for room.
@@ -344,7 +357,7 @@ impl Relay {
 
     fn acknowledge(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {
         let mut failed = None;
-        self.intake.acks(now, |publisher, acked| {
+        self.intake.acks(self.grown, now, |publisher, acked| {
             match sent(hub.publish(&Topic::Ack { publisher }.message(&acked), None, Duration::ZERO)) {
                 Ok(sent) => sent,
                 Err(error) => {

@@ -41,6 +41,8 @@ pub struct Window {
     past: u64,
     /// The highest position that was ever acknowledged.
     acked: u64,
+    /// The server keeps more than a window, and so must this one.
+    keep: bool,
     /// Of messages that were forgotten. What is taken from the system anew costs more than a copy into it.
     spare: Vec<Vec<u8>>,
 }
@@ -85,6 +87,7 @@ impl Window {
             unacked: 0,
             past: 1,
             acked: 1,
+            keep: false,
             spare: Vec::new(),
         }
     }
@@ -186,6 +189,7 @@ impl Window {
         if acked.next > self.next_position() {
             return false;
         }
+        self.keep = acked.keep;
         if acked.next > self.expected {
             self.expected = acked.next;
             self.acked = self.acked.max(acked.next);
@@ -242,10 +246,13 @@ impl Window {
     }
 
     /// Drops the oldest acknowledged messages that no longer fit. What waits takes none of their room: a server keeps as
-    /// much to replay, and what it still owes to somebody when it dies has to be here.
+    /// much to replay, and what it still owes to somebody when it dies has to be here. Besides it may keep the message that
+    /// it took last and a part of the oldest, so neither counts.
     fn forget(&mut self) {
-        while self.bytes - self.unacked > self.limits.window
-            && self.index_of(self.expected) > self.limits.window_frames
+        let limit = if self.keep { self.limits.grown() } else { self.limits.window };
+        while let Some(newest) = self.index_of(self.expected).checked_sub(1)
+            && newest > self.limits.window_frames + 1
+            && self.bytes - self.unacked - self.messages[newest].frame.len() - self.messages[0].frame.len() > limit
             && let Some(kept) = self.messages.pop_front()
         {
             self.bytes -= kept.frame.len();
@@ -270,28 +277,42 @@ mod tests {
         for _ in 0..10 {
             window.append(Frame::new(vec![0; 10]), 1);
         }
-        window.acked(Acked { next: 11, again: false });
+        window.acked(Acked { next: 11, again: false, keep: false });
         for _ in 0..100 {
             window.append(Frame::new(vec![0; 10]), 1);
         }
         assert_eq!((window.first_position(), window.kept_bytes()), (1, 1_100));
-        window.acked(Acked { next: 61, again: false });
-        assert_eq!((window.first_position(), window.kept_bytes()), (51, 600));
+        window.acked(Acked { next: 61, again: false, keep: false });
+        assert_eq!((window.first_position(), window.kept_bytes()), (49, 620));
+    }
+
+    #[test]
+    fn a_window_grows_with_the_ring_of_its_server_and_shrinks_with_it() {
+        let mut window = Window::new(Limits { window: 100, window_frames: 0, ..Limits::default() });
+        let mut kept = |next: u64, keep| {
+            for _ in window.next_position()..next {
+                window.append(Frame::new(vec![0; 10]), 1);
+            }
+            window.acked(Acked { next, again: false, keep });
+            window.kept_bytes()
+        };
+        assert_eq!([kept(21, false), kept(31, true), kept(101, true), kept(102, false)], [120, 220, 420, 120]);
     }
 
     #[test]
     fn memory_of_what_is_forgotten_is_used_again_unless_somebody_reads_it() {
         let mut window = Window::new(Limits { window: 0, window_frames: 0, ..Limits::default() });
-        let mut forgotten = |position: u64, read: bool| {
+        let mut forgotten = |read: bool| {
             let frame = Frame::new(vec![7; 40_000]);
             let (at, reads) = (frame.as_ptr(), read.then(|| frame.clone()));
             window.append(frame, 1);
-            window.acked(Acked { next: position + 1, again: false });
+            (0..3).for_each(|_| window.append(Frame::new(vec![7]), 1));
+            window.acked(Acked { next: window.next_position(), again: false, keep: false });
             (window.memory(30_000), at, reads)
         };
-        let (memory, at, _) = forgotten(1, false);
+        let (memory, at, _) = forgotten(false);
         assert_eq!((memory.as_ptr(), memory.len(), memory.capacity()), (at, 0, 40_000));
-        let (memory, at, reads) = forgotten(2, true);
+        let (memory, at, reads) = forgotten(true);
         assert_ne!(memory.as_ptr(), at);
         assert_eq!(reads.as_deref(), Some(&[7; 40_000][..]));
     }

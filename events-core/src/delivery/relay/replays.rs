@@ -14,9 +14,6 @@ use crate::frame::bundle::views;
 /// How many frames of the ring a replay looks at, and how many it sends, in one turn.
 const REPLAY_LOOK: usize = 4096;
 const REPLAY_SEND: usize = 32;
-/// How many windows the ring may keep while it waits for the subscribers of an older server: publishers send theirs whole,
-/// and what is new comes behind.
-const GRACE_WINDOWS: usize = 4;
 
 impl Relay {
     /// Moves every replay on. Returns whether one did.
@@ -77,11 +74,13 @@ impl Relay {
         }
     }
 
-    /// Makes the ring fit for another frame, unless a frame that would have to go is still needed.
+    /// Makes the ring fit for another frame, unless a frame that would have to go is still needed. While it waits for the
+    /// subscribers of an older server it grows: publishers send their windows whole, and what is new comes behind.
     pub(super) fn make_room(&mut self, now: Now) -> bool {
         let in_grace = self.is_in_grace(now);
         while self.ring.is_full() {
-            if in_grace && self.ring.bytes() < GRACE_WINDOWS * self.limits.window {
+            if in_grace && self.ring.bytes() < self.limits.grown() {
+                self.grown = true;
                 return true;
             }
             let tail = self.ring.tail();
@@ -92,12 +91,13 @@ impl Relay {
             if needed {
                 return false;
             }
-            let Some((index, frame)) = self.ring.pop() else { return true };
+            let Some((index, frame)) = self.ring.pop() else { break };
             // Where the sequences of several frames lead was counted when they came.
             if let Some(view) = view(&frame) {
                 self.intake.leaves_ring(view.header.publisher, view.name, index, || sequence_behind(&view));
             }
         }
+        self.grown = false;
         true
     }
 
