@@ -45,9 +45,8 @@ pub use sys::SharedMessage;
 
 /// Messages that a queue between two programs holds, in each direction and per connection.
 ///
-/// With 1,000, libzmq's own figure, a server with 64-KiB frames grew to 108 MB and was no faster. As many full frames of
-/// 128 KiB are 4 MiB; half or twice as many made no difference, but what is kept for repair goes by what queues hold.
-const QUEUE: i32 = 32;
+/// With 1,000, libzmq's own figure, a server with 64-KiB frames grew to 108 MB and was no faster.
+const QUEUE: i32 = 64;
 
 /// The largest message that is taken in, with the bytes that encryption adds. A larger one ends the connection that it
 /// comes over.

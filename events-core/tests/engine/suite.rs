@@ -182,7 +182,7 @@ fn stalled_and_reading(rig: &Rig, body: Option<Frame>) {
         assert_eq!(client.text(), "hello");
     }
     let (sent, mut got) = fill(&mut *hub, &mut reader, body.as_ref());
-    assert!(sent >= 32, "only {sent} went through");
+    assert!(sent >= 64, "only {sent} went through");
     assert!(matches!(
         hub.publish(&Frame::new(&b"x"[..]), None, Duration::from_millis(20)),
         Err(events_core::engine::PublishError::Full)

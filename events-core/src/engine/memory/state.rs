@@ -7,7 +7,7 @@ use super::prefixes::Prefixes;
 use crate::engine::{Addresses, Arrival, Frame, Peer, Subscription, Waker};
 
 /// Messages that a queue holds, as in the ZeroMQ engine.
-const QUEUE: usize = 32;
+const QUEUE: usize = 64;
 /// And bytes; one message always fits.
 const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
