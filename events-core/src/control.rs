@@ -409,6 +409,7 @@ mod tests {
         let (topic, bytes) = parse(&message).expect("a control message");
         assert_eq!((topic, body(bytes)), (Topic::Ack { publisher: 1 }, Some(acked)));
         assert_eq!(bytes, [0x93, 0xCD, 0x01, 0x2C, 0xC3, 0xC2]);
+        assert_eq!(body(&[0x92, 0xCD, 0x01, 0x2C, 0xC3]), Some(acked), "of a server that never asks to keep more");
     }
 
     proptest! {
