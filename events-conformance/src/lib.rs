@@ -1,4 +1,4 @@
-//! What every engine and the delivery must do.
+//! What every engine and the delivery must do. It is for tests: what is not as promised panics.
 #![forbid(unsafe_code)]
 
 pub mod faulty;

@@ -228,8 +228,8 @@ impl Intake {
         self.publishers.is_empty()
     }
 
-    /// What publishers must hear now, and whether to `keep` more than a window; `tell` returns whether the message left. What did not is due
-    /// again the next time.
+    /// What publishers must hear now, and whether to `keep` more than a window; `tell` returns whether the message left. What
+    /// did not is due again the next time.
     pub fn acks(&mut self, keep: bool, now: Now, mut tell: impl FnMut(u64, Acked) -> bool) {
         if self.due.is_empty() {
             return;
