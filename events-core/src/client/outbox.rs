@@ -1,7 +1,7 @@
 //! The emitting side of a client: one lock around numbering, appending and sending, so that order holds.
 //!
 //! ```text
-//!  emit ─▶ record ─┬─ after a pause: seal and send at once
+//!  emit ─▶ record ─┬─ by itself: seal and send at once
 //!                  └─ in a burst: stays open for more of its kind; a full frame leaves at once,
 //!                     the rest when the uplink thread passes by
 //! ```
@@ -18,12 +18,17 @@ use crate::error::Error;
 use crate::event::PutError;
 use crate::lock;
 
-/// Two frames closer together than this are a burst.
-const BURST: Duration = Duration::from_micros(100);
+/// So many events leave at once in [`WHILE`], each in a frame of its own; with one more it is a burst. Two programs that
+/// answer each other are none, however fast they are.
+const ALONE: u32 = 3;
+/// See [`ALONE`].
+const WHILE: Duration = Duration::from_micros(100);
 /// How often the uplink thread passes by in a burst.
 const PASS: Duration = Duration::from_micros(100);
 /// After so many passes without anything to send the burst is over.
-const QUIET_PASSES: u32 = 10;
+const PAUSE: u32 = 2;
+/// After so many the uplink thread waits for the next one, until it is woken.
+const REST: u32 = 10;
 /// How often at least a flush asks for an acknowledgement.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -50,16 +55,20 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     /// Something was acknowledged, or the outbox was closed.
     acked: Condvar,
-    /// A burst began, or the outbox was closed.
-    burst: Condvar,
+    /// The uplink thread is to pass by, or the outbox was closed.
+    pass: Condvar,
     limits: Limits,
 }
 
 struct State {
     publisher: Publisher,
     link: Box<dyn Uplink>,
+    /// What is emitted stays open for more of its kind.
     burst: bool,
-    last_sent: Option<Instant>,
+    /// The uplink thread passes by, and need not be woken.
+    passing: bool,
+    /// How many events have left at once, and since when, for no longer than [`WHILE`].
+    alone: (u32, Instant),
     last_acked: u64,
     /// Emits in handlers that wait for room: they go first.
     handlers_waiting: usize,
@@ -77,7 +86,8 @@ impl Outbox {
             publisher: Publisher::new(id, limits),
             link,
             burst: false,
-            last_sent: None,
+            passing: false,
+            alone: (0, Instant::now()),
             last_acked: 0,
             handlers_waiting: 0,
             emitted: 0,
@@ -85,7 +95,7 @@ impl Outbox {
             paused: true,
             closed: false,
         };
-        Outbox { state: Mutex::new(state), acked: Condvar::new(), burst: Condvar::new(), limits }
+        Outbox { state: Mutex::new(state), acked: Condvar::new(), pass: Condvar::new(), limits }
     }
 
     /// Takes one record. See [`Patience`] for what happens without room.
@@ -141,15 +151,18 @@ impl Outbox {
             return;
         }
         let now = Instant::now();
-        if state.last_sent.is_some_and(|last| now.duration_since(last) < BURST) {
-            state.burst = true;
-            self.burst.notify_one();
-            state.send();
-        } else {
-            state.publisher.seal();
-            state.send();
+        let (alone, since) = &mut state.alone;
+        if now.duration_since(*since) >= WHILE {
+            (*alone, *since) = (0, now);
         }
-        state.last_sent = Some(now);
+        *alone += 1;
+        state.burst = *alone > ALONE;
+        if !state.burst {
+            state.publisher.seal();
+        } else if !std::mem::replace(&mut state.passing, true) {
+            self.pass.notify_one();
+        }
+        state.send();
     }
 
     /// Takes what the server acknowledges.
@@ -236,7 +249,7 @@ impl Outbox {
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
         self.acked.notify_all();
-        self.burst.notify_all();
+        self.pass.notify_all();
     }
 
     /// The uplink thread: seals and sends what a burst leaves open.
@@ -244,9 +257,9 @@ impl Outbox {
         let mut state = lock(&self.state);
         let mut quiet = 0;
         while !state.closed {
-            if !state.burst {
+            if !state.passing {
                 quiet = 0;
-                state = self.burst.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.pass.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             if state.publisher.is_open() || state.publisher.can_send() {
@@ -255,14 +268,15 @@ impl Outbox {
                 state.send();
             } else {
                 quiet += 1;
-                state.burst = quiet < QUIET_PASSES;
+                state.burst &= quiet < PAUSE;
+                state.passing = quiet < REST;
             }
             state = self.wait(state, PASS);
         }
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
-        self.burst.wait_timeout(state, time).map_or_else(|error| error.into_inner().0, |(state, _)| state)
+        self.pass.wait_timeout(state, time).map_or_else(|error| error.into_inner().0, |(state, _)| state)
     }
 
     fn error(&self, kind: &Kind<'_>, refused: Refused) -> Error {
@@ -307,4 +321,79 @@ impl State {
 fn microseconds_now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+    use crate::engine::EngineError;
+
+    type Sent = Arc<Mutex<Vec<Frame>>>;
+
+    struct Link(Sent);
+
+    impl Uplink for Link {
+        fn send(&mut self, frame: &Frame) -> Result<(), EngineError> {
+            lock(&self.0).push(frame.clone());
+            Ok(())
+        }
+
+        fn reset(&mut self) -> Result<(), EngineError> {
+            Ok(())
+        }
+    }
+
+    fn outbox() -> (Arc<Outbox>, Sent) {
+        let sent = Sent::default();
+        let outbox = Outbox::new(1, Limits::default(), Box::new(Link(Arc::clone(&sent))));
+        outbox.greeted(Greeting::First, 1);
+        lock(&sent).clear();
+        (Arc::new(outbox), sent)
+    }
+
+    fn emit(outbox: &Outbox) {
+        let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
+        let put = &mut |out: &mut Vec<u8>| {
+            out.push(0xc0);
+            Ok(())
+        };
+        outbox.emit(&kind, Patience::None, put).expect("there is room");
+    }
+
+    #[test]
+    fn some_events_in_a_row_leave_at_once_without_the_thread() {
+        let (outbox, sent) = outbox();
+        emit(&outbox);
+        let first = lock(&sent).len();
+        for more in 1..ALONE as usize {
+            emit(&outbox);
+            assert_eq!(lock(&sent).len(), first + more);
+        }
+    }
+
+    #[test]
+    fn an_event_behind_a_burst_leaves_at_once() {
+        let (outbox, sent) = outbox();
+        let thread = thread::spawn({
+            let outbox = Arc::clone(&outbox);
+            move || outbox.run()
+        });
+        let limit = Instant::now() + Duration::from_secs(30);
+        let until = |is: fn(&State) -> bool, act: fn(&Outbox)| {
+            while !is(&lock(&outbox.state)) {
+                assert!(Instant::now() < limit);
+                act(&outbox);
+            }
+        };
+        until(|state| state.burst, emit);
+        until(|state| !state.burst, |_| thread::yield_now());
+        let before = lock(&sent).len();
+        emit(&outbox);
+        assert_eq!(lock(&sent).len(), before + 1);
+        outbox.close();
+        thread.join().expect("the uplink thread ends");
+    }
 }
