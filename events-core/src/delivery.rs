@@ -51,7 +51,8 @@ pub struct Limits {
     pub largest_frame: usize,
     /// What a publisher keeps to send again, and what a server keeps to replay.
     pub window: usize,
-    /// At least so many frames are kept, however large: what the queues on the way can hold.
+    /// At least so many frames are kept, however large: the queue to a subscriber, which ends with its server, and half as
+    /// many again. What has reached a socket is read to its end.
     pub window_frames: usize,
     /// What a publisher has on its way at most, and what may be on its way to a subscriber besides what queues hold.
     pub in_flight: usize,
@@ -97,7 +98,7 @@ impl Default for Limits {
             frame: 128 << 10,
             largest_frame: 16 << 20,
             window: 16 << 20,
-            window_frames: 192,
+            window_frames: 96,
             in_flight: 4 << 20,
             queue: 8 << 20,
             ack_every: 256 << 10,

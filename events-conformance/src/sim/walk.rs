@@ -77,7 +77,7 @@ pub(super) fn roomy() -> Limits {
         frame: 1024,
         largest_frame: 8192,
         window: 16 << 20,
-        window_frames: 192,
+        window_frames: 96,
         in_flight: 2048,
         queue: 4096,
         ack_every: 512,
