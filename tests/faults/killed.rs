@@ -62,24 +62,37 @@ fn nor_for_a_subscriber_that_comes_back_late() {
     });
 }
 
-/// What fits into the queues of a subscriber, in events of 2 KB.
-const QUEUED: u64 = 7_000;
+/// What a subscriber has to do.
+#[derive(Clone, Copy)]
+struct Load {
+    /// Bytes of each event.
+    bytes: u64,
+    /// Microseconds that its handler takes.
+    pause: u64,
+    /// Events that fit into its queues.
+    fit: u64,
+}
+
+const SMALL: Load = Load { bytes: 2_000, pause: 500, fit: 7_000 };
+/// So large that the number of messages decides what is kept, and not their bytes.
+const LARGE: Load = Load { bytes: 256 << 10, pause: 20_000, fit: 120 };
+const LARGER: Load = Load { bytes: 1 << 20, pause: 40_000, fit: 120 };
 
 /// One subscriber has seconds of work before it each time the server is killed: what fits into its queues at least, and
 /// then so many events, or as many as come within two seconds.
-fn behind(row: &str, lead: u64) {
+fn behind(row: &str, load: Load, lead: u64) {
     let world = World::new();
     let mut server = world.start("server");
-    let mut subscribers = [world.start("subscriber"), world.start("slow 500")];
+    let mut subscribers = [world.start("subscriber"), world.start(&format!("slow {}", load.pause))];
     let mut publisher = world.start("publisher");
     let (mut replayed, mut waited, mut most) = (0, Duration::ZERO, 0);
-    publisher.tell("start 2000");
+    publisher.tell(&format!("start {}", load.bytes));
     for _ in 0..size(2, 5) {
         let back = Instant::now();
         most = most.max(wait_for("the slow one has enough work before it", || {
             let ([_, emitted, _], [handled]) = (publisher.ask("so far"), subscribers[1].ask("so far"));
             let ahead = emitted.saturating_sub(handled);
-            (ahead >= lead || ahead >= QUEUED && back.elapsed() > Duration::from_secs(2)).then_some(ahead)
+            (ahead >= lead || ahead >= load.fit && back.elapsed() > Duration::from_secs(2)).then_some(ahead)
         }));
         server.kill();
         let killed = Instant::now();
@@ -101,14 +114,21 @@ fn behind(row: &str, lead: u64) {
 /// As much as fits into its queues.
 #[test]
 fn nor_for_a_subscriber_with_seconds_of_work() {
-    behind("SIGKILL of the server, one subscriber slow", QUEUED);
+    behind("SIGKILL of the server, one subscriber slow", SMALL, SMALL.fit);
 }
 
 /// As a rule more than a window: the ring of a new server grows while subscribers of the old one may come, and it is killed
 /// then. That it holds however much it is, the simulator checks.
 #[test]
 fn nor_for_one_that_is_further_behind_with_every_server() {
-    behind("SIGKILL of the server, one subscriber ever slower", 30_000);
+    behind("SIGKILL of the server, one subscriber ever slower", SMALL, 30_000);
+}
+
+/// Of what is on its way only the queue in the server is lost with it, however large the events are.
+#[test]
+fn nor_with_large_events() {
+    behind("SIGKILL of the server, one subscriber slow, 256 KB", LARGE, u64::MAX);
+    behind("SIGKILL of the server, one subscriber slow, 1 MB", LARGER, u64::MAX);
 }
 
 fn left(world: &World, mut server: Player, _: &mut [Player]) -> Player {

@@ -315,8 +315,7 @@ impl Reader {
         }
         // Another server keeps what this client lacks only for so long: its greeting must not wait for handlers. It
         // comes behind what the connection before has brought, which its queues bound.
-        Ok(self.subscriber.ignores_frames()
-            || bytes < limit + self.shared.options.limits.window && self.link.is_ending()?)
+        Ok(self.subscriber.ignores_frames() || self.link.is_ending()?)
     }
 
     fn stall(&self) -> Duration {

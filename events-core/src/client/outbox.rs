@@ -19,7 +19,7 @@ use crate::event::PutError;
 use crate::lock;
 
 /// So many events leave at once in [`WHILE`], each in a frame of its own; with one more it is a burst. Two programs that
-/// answer each other are none, however fast they are.
+/// answer each other are none: a round trip is longer than a third of that.
 const ALONE: u32 = 3;
 /// See [`ALONE`].
 const WHILE: Duration = Duration::from_micros(100);
