@@ -22,6 +22,8 @@ use crate::engine::{Arrival, Downlink, EngineError, Trouble, Waker};
 
 /// libzmq tells within a moment that it tries again. If it does not say so for this long, it has given up.
 const GIVEN_UP: Duration = Duration::from_millis(100);
+/// A server that hangs up may do so before its reason is read. Only after so long without one it has none: some fifty tries.
+const SILENT: Duration = Duration::from_secs(1);
 /// The longest pause between two sockets that fail in the same way.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -43,6 +45,8 @@ pub(super) struct ZmqDownlink {
     pause: Duration,
     reach: Reach,
     trouble: Option<Trouble>,
+    /// Since when the server ends handshakes without a word.
+    silent: Option<Instant>,
     /// libzmq neither tells that the server of an inproc address is gone nor connects again.
     inproc: Option<Arc<Link>>,
 }
@@ -97,6 +101,7 @@ impl ZmqDownlink {
             pause: GIVEN_UP,
             reach: if nobody { Reach::Nobody } else { Reach::Unknown },
             trouble: None,
+            silent: None,
             inproc,
         })
     }
@@ -120,7 +125,7 @@ impl ZmqDownlink {
         if before != Some(id) {
             // What the monitor has to tell by now is of earlier connections, and of how this one began.
             self.watch()?;
-            self.trouble = None;
+            (self.trouble, self.silent) = (None, None);
             self.current = Some(Connection { id, fd: fd.parse().ok(), ended: false, _message: head.clone() });
         }
         let message = Arrival::Message { head: head.into(), body: body.map(Into::into) };
@@ -142,7 +147,7 @@ impl ZmqDownlink {
                     self.renew_at = None;
                     self.pause = GIVEN_UP;
                     self.reach = Reach::Settled;
-                    self.trouble = None;
+                    (self.trouble, self.silent) = (None, None);
                 }
                 Event::Connected(_) | Event::Trying => self.renew_at = None,
                 Event::Retrying => {
@@ -158,8 +163,7 @@ impl ZmqDownlink {
                 }
                 Event::Mismatch => self.trouble = Some(Trouble::Mismatch),
                 Event::Refused => self.trouble = Some(Trouble::Refused),
-                // The other side may hang up before its reason is read: what was told before says more.
-                Event::Dropped => _ = self.trouble.get_or_insert(Trouble::Dropped),
+                Event::Dropped => _ = self.silent.get_or_insert_with(Instant::now),
                 Event::Accepted(_) => {}
             }
         }
@@ -288,6 +292,7 @@ impl Downlink for ZmqDownlink {
     }
 
     fn trouble(&self) -> Option<Trouble> {
-        self.trouble
+        let silent = self.silent.is_some_and(|since| since.elapsed() >= SILENT);
+        self.trouble.or_else(|| silent.then_some(Trouble::Dropped))
     }
 }
