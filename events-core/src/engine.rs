@@ -309,6 +309,29 @@ pub trait Hub: Send {
     /// [`EngineError`] if the hub is closed for good.
     fn wait(&mut self, limit: Duration) -> Result<(), EngineError>;
 
+    /// Lets clients of this process turn the server with `turn`, so that they need not wake its thread. Returns what that
+    /// thread waits at from then on, since others may have the hub meanwhile. An engine that has no such clients has
+    /// nothing to share: the thread keeps the hub and waits for it.
+    fn share(&mut self, _turn: Turn) -> Option<Arc<dyn Rest>> {
+        None
+    }
+
+    /// Before a wait at a [`Rest`]: whether nothing is here, so that there is any sense in it.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub is closed for good.
+    fn settle(&mut self) -> Result<bool, EngineError> {
+        Ok(true)
+    }
+
+    /// After it: what was seen there.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the hub is closed for good.
+    fn risen(&mut self, _seen: Seen) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Ends the connection over which a [`Subscription`] came. The client finds out and connects
     /// again; what is queued for it is dropped. Does nothing if that connection is gone.
     fn disconnect(&mut self, peer: Peer);
@@ -329,6 +352,37 @@ pub trait Hub: Send {
 
     /// The addresses clients connect to, with port 0 and `*` replaced by what was taken.
     fn addresses(&self) -> Addresses;
+}
+
+/// Where a server's thread waits for its hub, while others may have that.
+pub trait Rest: Send + Sync {
+    /// Waits until there is something for the server's thread to do, the hub's waker is called, or `limit` has passed.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the system refuses.
+    fn wait(&self, limit: Duration) -> Result<Seen, EngineError>;
+}
+
+/// What a wait for a hub found, in the engine's own terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen(pub(crate) u8);
+
+/// Turns a server on the thread that calls, in place of the server's own.
+#[derive(Clone)]
+pub struct Turn(Arc<dyn Fn(Seen) -> bool + Send + Sync>);
+
+impl Turn {
+    /// With what turns it, see [`turn`](Turn::turn).
+    pub fn new(turn: impl Fn(Seen) -> bool + Send + Sync + 'static) -> Turn {
+        Turn(Arc::new(turn))
+    }
+
+    /// Does what there is to do, after a wait that found this. Never waits. `false`: there is more, or somebody else is
+    /// just at it, so the server's thread has to be woken.
+    #[must_use]
+    pub fn turn(&self, seen: Seen) -> bool {
+        (self.0)(seen)
+    }
 }
 
 /// One subscription that was made or taken back.

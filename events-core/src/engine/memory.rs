@@ -120,6 +120,19 @@ pub(super) struct MemoryUplink {
     id: Id,
 }
 
+#[cfg(feature = "zmq")]
+impl MemoryUplink {
+    /// As [`send`](Uplink::send), but leaves it to the caller to wake whoever waits for it: says whether somebody does.
+    pub(super) fn put(&mut self, frame: &Frame) -> bool {
+        self.engine.lock().put(self.id, frame)
+    }
+
+    /// Wakes him.
+    pub(super) fn ring(&self) {
+        self.engine.lock().ring_hub_of(self.id);
+    }
+}
+
 impl Uplink for MemoryUplink {
     fn send(&mut self, frame: &Frame) -> Result<(), EngineError> {
         self.engine.lock().send(self.id, frame);
@@ -141,6 +154,36 @@ impl Drop for MemoryUplink {
 pub(super) struct MemoryDownlink {
     engine: MemoryEngine,
     id: Id,
+}
+
+/// For those who wait at sockets too.
+#[cfg(feature = "zmq")]
+impl MemoryDownlink {
+    /// Has `waker` end the wait of whoever waits elsewhere, between [`rest`](MemoryDownlink::rest) and
+    /// [`rise`](MemoryDownlink::rise).
+    pub(super) fn wake_elsewhere(&self, waker: Waker) {
+        if let Some(bell) = self.engine.lock().down_bell(self.id) {
+            bell.elsewhere = Some(waker);
+        }
+    }
+
+    /// What is here, or whether there is any sense in waiting.
+    pub(super) fn rest(&mut self) -> (Option<Arrival>, bool) {
+        let mut state = self.engine.lock();
+        if let Some(arrival) = state.receive(self.id) {
+            return (Some(arrival), false);
+        }
+        let Some(bell) = state.down_bell(self.id) else { return (None, false) };
+        bell.waiting = !bell.take_woken();
+        (None, bell.waiting)
+    }
+
+    /// The wait is over.
+    pub(super) fn rise(&self) {
+        if let Some(bell) = self.engine.lock().down_bell(self.id) {
+            bell.waiting = false;
+        }
+    }
 }
 
 impl Downlink for MemoryDownlink {

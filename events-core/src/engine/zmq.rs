@@ -30,7 +30,9 @@ mod downlink;
 mod hub;
 mod inproc;
 mod keyholders;
+mod landing;
 mod local;
+mod lookout;
 mod monitor;
 mod peers;
 mod place;
@@ -90,6 +92,8 @@ struct ContextOf {
     inproc: inproc::Inproc,
     /// The ipc addresses that are served here, for clients that are here too.
     local: MemoryEngine,
+    /// Where those meet their server.
+    landings: landing::Landings,
     zap: Mutex<Option<zap::Zap>>,
 }
 
@@ -100,6 +104,7 @@ impl ContextOf {
             zmq,
             inproc: inproc::Inproc::default(),
             local: MemoryEngine::new(),
+            landings: landing::Landings::default(),
             zap: Mutex::new(None),
         }))
     }

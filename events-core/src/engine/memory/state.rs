@@ -189,6 +189,7 @@ impl State {
                 up.under_way = 0;
             }
             self.forward(up);
+            self.ring_hub_of(up);
         }
         id
     }
@@ -346,9 +347,21 @@ impl State {
     }
 
     pub(super) fn send(&mut self, id: Id, frame: &Frame) {
-        if let Some(up) = self.ups.get_mut(&id) {
-            up.queue.push_back(frame.clone());
-            self.forward(id);
+        if self.put(id, frame) {
+            self.ring_hub_of(id);
+        }
+    }
+
+    /// Queues a frame, and says whether its hub waits and has yet to be woken for it.
+    pub(super) fn put(&mut self, id: Id, frame: &Frame) -> bool {
+        let Some(up) = self.ups.get_mut(&id) else { return false };
+        up.queue.push_back(frame.clone());
+        self.forward(id)
+    }
+
+    pub(super) fn ring_hub_of(&self, id: Id) {
+        if let Some(hub) = self.ups.get(&id).and_then(|up| self.hubs.get(&up.hub?)) {
+            hub.bell.ring();
         }
     }
 
@@ -358,17 +371,18 @@ impl State {
         self.open_up(&address)
     }
 
-    /// Moves frames of an uplink to its hub, as far as the queue there goes. They are lost with it.
-    fn forward(&mut self, id: Id) {
-        let Some(up) = self.ups.get_mut(&id) else { return };
-        let Some(hub) = up.hub.and_then(|hub| self.hubs.get_mut(&hub)) else { return };
+    /// Moves frames of an uplink to its hub, as far as the queue there goes. They are lost with it. Says whether the hub
+    /// waits.
+    fn forward(&mut self, id: Id) -> bool {
+        let Some(up) = self.ups.get_mut(&id) else { return false };
+        let Some(hub) = up.hub.and_then(|hub| self.hubs.get_mut(&hub)) else { return false };
         while up.under_way < QUEUE
             && let Some(frame) = up.queue.pop_front()
         {
             up.under_way += 1;
             hub.inbox.push_back((id, frame));
         }
-        hub.bell.ring();
+        hub.bell.waiting
     }
 
     pub(super) fn collect(&mut self, hub: Id) -> Option<Frame> {

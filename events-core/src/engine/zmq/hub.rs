@@ -21,7 +21,9 @@ use super::standing::Standing;
 use super::sys::{self, Message, Socket};
 use super::wake::Wake;
 use super::{Shared, io_error};
-use crate::engine::{Addresses, Bounds, EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Subscription, Waker};
+use crate::engine::{
+    Addresses, Bounds, EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Rest, Seen, Subscription, Turn, Waker,
+};
 use crate::permission::Permission;
 
 /// Messages of several parts that are dropped in one go, so that whoever sends them cannot hold us up.
@@ -181,7 +183,9 @@ impl Drop for ZmqHub {
             let _ = self.pull.socket().unbind(&self.addresses.emit);
             let _ = self.xpub.socket().unbind(&self.addresses.reg);
         }
-        self.local = None;
+        if self.local.take().is_some() {
+            self.shared.context.landings.close(&self.addresses);
+        }
         for name in &self.inproc {
             let endpoint = Address::Inproc(name.clone()).endpoint();
             let _ = self.pull.socket().unbind(&endpoint).or_else(|_| self.xpub.socket().unbind(&endpoint));
@@ -318,37 +322,51 @@ impl Hub for ZmqHub {
 
     fn wait(&mut self, limit: Duration) -> Result<(), EngineError> {
         let deadline = Instant::now().checked_add(limit);
-        loop {
+        while self.settle()? {
             let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            // Sending may have taken the sign that something has come.
-            let more = || Ok(self.pull.socket().has_more()? || self.xpub.socket().has_more()?);
-            if more().map_err(io_error("waiting"))? {
-                return Ok(());
-            }
-            if self.local.as_ref().is_some_and(|local| !local.hub.rest()) {
-                return Ok(());
-            }
             let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
-            let ([frame, subscription, event, at_pull], woken) =
-                sys::poll_emptied(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
-            if let Some(local) = &self.local {
-                local.hub.rise();
-            }
-            if event {
-                self.watch()?;
-            }
-            if at_pull {
-                self.watch_pull()?;
-            }
-            if woken {
+            let seen = sys::poll_emptied(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
+            let seen = Seen::of(seen);
+            if seen.bell() {
                 self.wake.clear();
             }
-            if frame || subscription || woken || left.is_zero() {
-                let keys_may_have_changed = woken && self.keyholders.is_some();
-                self.looked = !(subscription || event || at_pull || keys_may_have_changed || left.is_zero());
-                return Ok(());
+            self.risen(seen)?;
+            if seen.is_for_server() || left.is_zero() {
+                break;
             }
         }
+        Ok(())
+    }
+
+    fn share(&mut self, turn: Turn) -> Option<Arc<dyn Rest>> {
+        let landing = &self.local.as_ref()?.landing;
+        landing.begin(turn);
+        Some(Arc::clone(landing) as Arc<dyn Rest>)
+    }
+
+    fn settle(&mut self) -> Result<bool, EngineError> {
+        // Sending may have taken the sign that something has come.
+        let more = || Ok(self.pull.socket().has_more()? || self.xpub.socket().has_more()?);
+        if more().map_err(io_error("waiting"))? {
+            return Ok(false);
+        }
+        Ok(self.local.as_ref().is_none_or(|local| local.hub.rest()))
+    }
+
+    fn risen(&mut self, seen: Seen) -> Result<(), EngineError> {
+        if let Some(local) = &self.local {
+            local.hub.rise();
+        }
+        if seen.at_xpub() {
+            self.watch()?;
+        }
+        if seen.at_pull() {
+            self.watch_pull()?;
+        }
+        let keys_may_have_changed = seen.bell() && self.keyholders.is_some();
+        let news = seen.subscription() || seen.at_xpub() || seen.at_pull() || keys_may_have_changed;
+        self.looked = !news && seen.is_for_server();
+        Ok(())
     }
 
     fn disconnect(&mut self, peer: Peer) {

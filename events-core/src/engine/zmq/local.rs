@@ -15,23 +15,34 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::downlink::ZmqDownlink;
+use super::landing::Landing;
+use super::lookout::LookoutDownlink;
 use super::uplink::ZmqUplink;
 use super::wake::Wake;
 use super::{Shared, lock};
-use crate::engine::memory::{MemoryDownlink, MemoryEngine, MemoryHub, MemoryUplink};
+use crate::engine::memory::{MemoryEngine, MemoryHub, MemoryUplink};
 use crate::engine::{Addresses, Arrival, EngineError, Frame, Hub as _, Peer, Subscription, Trouble, Waker};
 
 /// Tells the names of connections in memory from those of others.
 const HERE: u64 = 1 << 63;
+/// Whoever sends more than this is in a burst, in which the server's thread had better work beside the emitter's.
+const SMALL: usize = 8 << 10;
 /// What a hub has of clients in its process.
 pub(super) struct Served {
     pub(super) hub: MemoryHub,
+    pub(super) landing: Arc<Landing>,
     next: bool,
 }
 
 impl Served {
-    pub(super) fn new(local: &MemoryEngine, at: &Addresses, welcome: &[u8], wake: &Wake) -> Served {
-        Served { hub: local.hub(at, welcome, Some(wake.waker())), next: false }
+    pub(super) fn new(
+        local: &MemoryEngine,
+        at: &Addresses,
+        welcome: &[u8],
+        wake: &Wake,
+        landing: Arc<Landing>,
+    ) -> Served {
+        Served { hub: local.hub(at, welcome, Some(wake.waker())), landing, next: false }
     }
 
     /// Whether it is the turn of those here.
@@ -77,7 +88,7 @@ pub(super) struct Uplink {
 }
 
 enum Up {
-    Here(MemoryUplink),
+    Here(MemoryUplink, Option<Arc<Landing>>),
     Socket(ZmqUplink),
 }
 
@@ -95,7 +106,13 @@ impl crate::engine::Uplink for Uplink {
             self.reset()?;
         }
         match &mut self.way {
-            Up::Here(uplink) => uplink.send(frame),
+            Up::Here(uplink, landing) => {
+                let visits = |landing: &Arc<Landing>| frame.len() <= SMALL && landing.visit();
+                if uplink.put(frame) && !landing.as_ref().is_some_and(visits) {
+                    uplink.ring();
+                }
+                Ok(())
+            }
             Up::Socket(uplink) => uplink.send(frame),
         }
     }
@@ -103,7 +120,7 @@ impl crate::engine::Uplink for Uplink {
     fn reset(&mut self) -> Result<(), EngineError> {
         let (local, endpoint) = (&self.shared.context.local, self.address.endpoint());
         if local.serves(&endpoint) {
-            self.way = Up::Here(local.uplink(&endpoint));
+            self.way = Up::Here(local.uplink(&endpoint), self.shared.context.landings.at(&endpoint));
         } else if let Up::Socket(uplink) = &mut self.way {
             uplink.reset()?;
         } else {
@@ -126,7 +143,7 @@ pub(super) struct Downlink {
 }
 
 enum Down {
-    Here(MemoryDownlink),
+    Here(LookoutDownlink),
     Socket(Box<ZmqDownlink>),
 }
 
@@ -177,7 +194,12 @@ impl Downlink {
                 self.choose_anew()?;
                 return Ok(None);
             }
-            Some(Arrival::Message { .. }) => self.connected = true,
+            Some(Arrival::Message { .. }) => {
+                self.connected = true;
+                if let Down::Here(downlink) = &mut self.way {
+                    downlink.meet(&self.shared, &self.address.endpoint());
+                }
+            }
             // The server went before there was a connection.
             Some(Arrival::Unreachable) if self.is_here() => {
                 self.choose_anew()?;
@@ -193,7 +215,7 @@ impl Downlink {
 fn choose(shared: &Arc<Shared>, address: &Address) -> Result<Down, EngineError> {
     let (local, endpoint) = (&shared.context.local, address.endpoint());
     Ok(if local.serves(&endpoint) {
-        Down::Here(local.downlink(&endpoint))
+        Down::Here(LookoutDownlink::new(local.downlink(&endpoint)))
     } else {
         Down::Socket(Box::new(ZmqDownlink::new(Arc::clone(shared), address.clone())?))
     })

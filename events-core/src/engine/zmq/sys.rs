@@ -160,6 +160,11 @@ impl Socket {
         }
     }
 
+    /// A descriptor of its own that can be read when there is something to look at.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        duplicate(self.socket.get_fd()?)
+    }
+
     /// Whether there is something to receive now.
     pub(super) fn has_more(&self) -> io::Result<bool> {
         Ok(self.socket.get_events()?.contains(zmq::POLLIN))
@@ -209,15 +214,32 @@ pub(super) fn poll_emptied<const N: usize>(
     wake: BorrowedFd<'_>,
     limit: Duration,
 ) -> io::Result<([bool; N], bool)> {
-    let item = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    let mut items = Vec::with_capacity(N + 1);
-    for socket in sockets {
-        items.push(item(socket.socket.get_fd()?));
+    let mut fds = [0; N];
+    for (fd, socket) in fds.iter_mut().zip(sockets) {
+        *fd = socket.socket.get_fd()?;
     }
-    items.push(item(wake.as_raw_fd()));
-    let limit = limit.as_micros().div_ceil(1_000).min(c_int::MAX as u128) as c_int;
-    // SAFETY: a pointer to as many items as it is told; their descriptors are borrowed for the length of the call.
-    match check(unsafe { libc::poll(items.as_mut_ptr(), items.len() as libc::nfds_t, limit) }) {
+    ppoll(fds, wake, limit)
+}
+
+/// The same by [descriptors](Socket::descriptor), for whoever does not have the sockets.
+pub(super) fn poll_descriptors<const N: usize>(
+    sockets: [BorrowedFd<'_>; N],
+    wake: BorrowedFd<'_>,
+    limit: Duration,
+) -> io::Result<([bool; N], bool)> {
+    ppoll(sockets.map(|socket| socket.as_raw_fd()), wake, limit)
+}
+
+fn ppoll<const N: usize>(fds: [RawFd; N], wake: BorrowedFd<'_>, limit: Duration) -> io::Result<([bool; N], bool)> {
+    let item = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut items: Vec<_> = fds.into_iter().chain([wake.as_raw_fd()]).map(item).collect();
+    // Longer than any uptime is long enough.
+    let seconds = libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX).min(1 << 30);
+    let time = libc::timespec { tv_sec: seconds, tv_nsec: libc::c_long::from(limit.subsec_nanos()) };
+    let count = items.len() as libc::nfds_t;
+    // SAFETY: a pointer to as many items as it is told, and one to a whole `timespec`. Whatever the numbers refer to is
+    // only asked.
+    match check(unsafe { libc::ppoll(items.as_mut_ptr(), count, &raw const time, std::ptr::null()) }) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(([false; N], false)),
         result => result?,
     }

@@ -10,6 +10,7 @@ use super::{Manual, ZmqHub};
 use crate::engine::zmq::address::Address;
 use crate::engine::zmq::door::Door;
 use crate::engine::zmq::keyholders::Keyholders;
+use crate::engine::zmq::landing::Landing;
 use crate::engine::zmq::local::Served;
 use crate::engine::zmq::monitor::{self, Watched};
 use crate::engine::zmq::peers::Peers;
@@ -104,8 +105,17 @@ impl ZmqHub {
         }
         let addresses = Addresses { emit: emit.endpoint(), reg: reg.endpoint() };
         let all_ipc = matches!((&emit, &reg), (Address::Ipc(_), Address::Ipc(_)));
+        let local = if all_ipc {
+            let landing = Landing::new([pull.socket(), xpub.socket(), xpub.events(), pull.events()], wake.clone());
+            let landing = Arc::new(landing.map_err(io_error("sharing the server's sockets"))?);
+            // First: whoever finds the server finds where to land.
+            shared.context.landings.open(&addresses, &landing);
+            Some(Served::new(&shared.context.local, &addresses, welcome, &wake, landing))
+        } else {
+            None
+        };
         Ok(ZmqHub {
-            local: all_ipc.then(|| Served::new(&shared.context.local, &addresses, welcome, &wake)),
+            local,
             inproc,
             addresses,
             shared,
