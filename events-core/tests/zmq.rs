@@ -3,10 +3,11 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use events_core::engine::zmq::{Tcp, ZmqEngine};
-use events_core::engine::{Addresses, Arrival, Downlink, Engine, EngineError, Frame, Hub};
+use events_core::engine::{Addresses, Arrival, Downlink, Engine, EngineError, Frame, Hub, Turn};
 use events_core::security::SecurityError;
 use tempfile::TempDir;
 
@@ -209,4 +210,26 @@ fn a_connection_that_libzmq_gave_up_is_made_again() {
         hub.collect().expect("open")
     });
     assert_eq!(&*frame, b"next");
+}
+
+/// A client here has the hub and cannot do all: the server's thread is woken, although the hub was told that nobody waits.
+#[test]
+fn the_servers_thread_is_woken_for_what_a_client_leaves_over() {
+    let folder = folder();
+    let at = ipc(&folder);
+    let hub = Arc::new(Mutex::new(engine().bind(&at, b"hello").expect("free")));
+    let turned = Arc::clone(&hub);
+    let turn = Turn::new(move |seen| {
+        turned.lock().expect("no panic").risen(seen).expect("open");
+        false
+    });
+    let rest = hub.lock().expect("no panic").share(turn).expect("clients of this process");
+    let (mut up, _down) = engine().connect(&at).expect("an address");
+    while !hub.lock().expect("no panic").settle().expect("open") {
+        let _ = hub.lock().expect("no panic").subscription().expect("open");
+    }
+    up.send(&Frame::new(b"left over".to_vec())).expect("open");
+    let began = Instant::now();
+    rest.wait(WATCHDOG).expect("open");
+    assert!(began.elapsed() < WATCHDOG, "nobody was woken");
 }

@@ -127,9 +127,9 @@ impl MemoryUplink {
         self.engine.lock().put(self.id, frame)
     }
 
-    /// Wakes him.
-    pub(super) fn ring(&self) {
-        self.engine.lock().ring_hub_of(self.id);
+    /// Wakes him, also if somebody else has been at the hub meanwhile and noted that it waits no more.
+    pub(super) fn wake_hub(&self) {
+        self.engine.lock().wake_hub_of(self.id);
     }
 }
 

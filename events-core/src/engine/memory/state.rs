@@ -359,9 +359,18 @@ impl State {
         self.forward(id)
     }
 
-    pub(super) fn ring_hub_of(&self, id: Id) {
+    fn ring_hub_of(&self, id: Id) {
         if let Some(hub) = self.ups.get(&id).and_then(|up| self.hubs.get(&up.hub?)) {
             hub.bell.ring();
+        }
+    }
+
+    /// Wakes whoever waits for the hub of an uplink and for more than what comes from here.
+    #[cfg(feature = "zmq")]
+    pub(super) fn wake_hub_of(&self, id: Id) {
+        let hub = self.ups.get(&id).and_then(|up| self.hubs.get(&up.hub?));
+        if let Some(waker) = hub.and_then(|hub| hub.bell.elsewhere.as_ref()) {
+            waker.wake();
         }
     }
 

@@ -109,7 +109,7 @@ impl crate::engine::Uplink for Uplink {
             Up::Here(uplink, landing) => {
                 let visits = |landing: &Arc<Landing>| frame.len() <= SMALL && landing.visit();
                 if uplink.put(frame) && !landing.as_ref().is_some_and(visits) {
-                    uplink.ring();
+                    uplink.wake_hub();
                 }
                 Ok(())
             }
