@@ -22,7 +22,7 @@ use crate::error::{Error, Lagged};
 use crate::event::EventInfo;
 use crate::frame::bundle::views;
 use crate::frame::{self, Content, Header, View, flags};
-use crate::reader::{Reader, SHARED};
+use crate::reader::SHARED;
 use crate::received::About;
 use crate::registration::Slot;
 use crate::shape::ShapeMismatch;
@@ -35,7 +35,7 @@ mod route;
 pub use route::RawEvent;
 pub(crate) use route::{Addition, Around, Shape};
 
-use route::{Call, Rank, Route, message};
+use route::{At, Call, Rank, Route, message};
 
 /// Handlers by event name, and what was received of each.
 #[derive(Default)]
@@ -307,25 +307,24 @@ fn call(
         }
     }
     let past = only.is_none() && view.header.has(flags::PAST);
-    let about = About::new(&view.header, only.is_some());
-    let mut at = At { rest: view.records, count: 0, about, route: 0, size: None };
+    let mut call = Call { around, only, past, event: view.name, shared };
+    let mut at = At::new(view.records, About::new(&view.header, only.is_some()));
+    let alone = own.len() + any.len() == 1 && unable.is_empty();
     // Code that is not ours reads payloads, and may panic: then it goes on behind that.
     while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
+        if alone
+            && at.route == 0
+            && let Some(route) = own.first_mut().or(any.first_mut())
+        {
+            return route.records(&mut at, &mut call);
+        }
         while !at.rest.is_empty() {
             let routes = own.iter_mut().chain(&mut *any).enumerate().skip(at.route);
             for (number, route) in routes {
                 at.route = number + 1;
-                if unable.contains(&number) {
-                    continue;
-                }
-                let mut call = Call { around: &mut *around, only, past, event: view.name, shared };
-                match route.record(view.name, at.rest, at.about, &mut call) {
-                    Ok(taken) => at.size = Some(taken),
-                    Err(source) => around.problem(Error::Take {
-                        event: view.name.to_owned(),
-                        publisher: view.header.publisher,
-                        source,
-                    }),
+                if !unable.contains(&number) {
+                    let taken = route.record(at.rest, at.about, &mut call);
+                    at.taken(taken, &mut call);
                 }
             }
             if !at.goes_on() {
@@ -333,38 +332,10 @@ fn call(
             }
         }
     })) {
-        around.problem(Error::ReadingPanicked { event: view.name.to_owned(), message: message(&*panic) });
+        let event = view.name.to_owned();
+        call.around.problem(Error::ReadingPanicked { event, message: message(&*panic) });
     }
     at.count
-}
-
-/// Where in a frame its records are being handed out.
-struct At<'a> {
-    rest: &'a [u8],
-    /// How many are done.
-    count: u64,
-    about: About,
-    /// The route that has the record at hand next.
-    route: usize,
-    /// The size of that record, once a route has read it.
-    size: Option<usize>,
-}
-
-impl At<'_> {
-    /// Goes behind the record at hand. `false`: nobody can tell where that is.
-    #[inline]
-    fn goes_on(&mut self) -> bool {
-        let size = self.size.take().or_else(|| {
-            let mut reader = Reader::new(self.rest);
-            reader.skip().ok().map(|()| reader.position())
-        });
-        let Some(behind) = size.and_then(|size| self.rest.get(size..)) else { return false };
-        self.rest = behind;
-        self.route = 0;
-        self.count += 1;
-        self.about.sequence = self.about.sequence.wrapping_add(1);
-        true
-    }
 }
 
 /// Whether records of the frame's shape can be read as `info`; the verdict is kept.

@@ -245,19 +245,15 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn str(&mut self) -> Result<&'a str, TakeError> {
         let start = self.position();
-        let marker = self.marker("a string")?;
-        let length = match marker {
-            Marker::FixStr(length) => {
-                self.rest = &self.rest[1..];
-                usize::from(length)
-            }
-            Marker::Str8 => usize::from(u8::from_be_bytes(self.after_marker("a string")?)),
-            Marker::Str16 => usize::from(u16::from_be_bytes(self.after_marker("a string")?)),
-            Marker::Str32 => widen(u32::from_be_bytes(self.after_marker("a string")?)),
-            other => return Err(self.unexpected("a string", other)),
+        let (length, rest) = match *self.rest {
+            [short @ 0xa0..0xc0, ref rest @ ..] => (usize::from(short & 0x1f), rest),
+            [0xd9, length, ref rest @ ..] => (usize::from(length), rest),
+            [0xda, a, b, ref rest @ ..] => (usize::from(u16::from_be_bytes([a, b])), rest),
+            [0xdb, a, b, c, d, ref rest @ ..] => (widen(u32::from_be_bytes([a, b, c, d])), rest),
+            _ => return Err(self.unlike("a string")),
         };
-        let bytes = self.bytes(length)?;
-        std::str::from_utf8(bytes).map_err(|_| TakeError::new(TakeErrorKind::Utf8, start))
+        self.rest = rest;
+        std::str::from_utf8(self.bytes(length)?).map_err(|_| TakeError::new(TakeErrorKind::Utf8, start))
     }
 
     /// Reads bytes (MessagePack bin), in place.
@@ -266,13 +262,13 @@ impl<'a> Reader<'a> {
     /// [`TakeError`] if something else comes next (a string is no bytes).
     #[inline]
     pub fn bin(&mut self) -> Result<&'a [u8], TakeError> {
-        let marker = self.marker("bytes")?;
-        let length = match marker {
-            Marker::Bin8 => usize::from(u8::from_be_bytes(self.after_marker("bytes")?)),
-            Marker::Bin16 => usize::from(u16::from_be_bytes(self.after_marker("bytes")?)),
-            Marker::Bin32 => widen(u32::from_be_bytes(self.after_marker("bytes")?)),
-            other => return Err(self.unexpected("bytes", other)),
+        let (length, rest) = match *self.rest {
+            [0xc4, length, ref rest @ ..] => (usize::from(length), rest),
+            [0xc5, a, b, ref rest @ ..] => (usize::from(u16::from_be_bytes([a, b])), rest),
+            [0xc6, a, b, c, d, ref rest @ ..] => (widen(u32::from_be_bytes([a, b, c, d])), rest),
+            _ => return Err(self.unlike("bytes")),
         };
+        self.rest = rest;
         self.bytes(length)
     }
 
@@ -313,20 +309,16 @@ impl<'a> Reader<'a> {
     /// [`TakeError`] if something else comes next.
     #[inline]
     pub fn array(&mut self) -> Result<usize, TakeError> {
-        let start = self.position();
-        let marker = self.marker("a list")?;
-        let length = match marker {
-            Marker::FixArray(length) => {
-                self.rest = &self.rest[1..];
-                usize::from(length)
-            }
-            Marker::Array16 => usize::from(u16::from_be_bytes(self.after_marker("a list")?)),
-            Marker::Array32 => widen(u32::from_be_bytes(self.after_marker("a list")?)),
-            other => return Err(self.unexpected("a list", other)),
+        let (length, rest) = match *self.rest {
+            [short @ 0x90..0xa0, ref rest @ ..] => (usize::from(short & 0x0f), rest),
+            [0xdc, a, b, ref rest @ ..] => (usize::from(u16::from_be_bytes([a, b])), rest),
+            [0xdd, a, b, c, d, ref rest @ ..] => (widen(u32::from_be_bytes([a, b, c, d])), rest),
+            _ => return Err(self.unlike("a list")),
         };
-        if length > self.rest.len() {
-            return Err(TakeError::new(TakeErrorKind::Length { length }, start));
+        if length > rest.len() {
+            return Err(TakeError::new(TakeErrorKind::Length { length }, self.position()));
         }
+        self.rest = rest;
         Ok(length)
     }
 
@@ -335,20 +327,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`TakeError`] if something else comes next.
     pub fn map(&mut self) -> Result<usize, TakeError> {
-        let start = self.position();
-        let marker = self.marker("a map")?;
-        let length = match marker {
-            Marker::FixMap(length) => {
-                self.rest = &self.rest[1..];
-                usize::from(length)
-            }
-            Marker::Map16 => usize::from(u16::from_be_bytes(self.after_marker("a map")?)),
-            Marker::Map32 => widen(u32::from_be_bytes(self.after_marker("a map")?)),
-            other => return Err(self.unexpected("a map", other)),
+        let (length, rest) = match *self.rest {
+            [short @ 0x80..0x90, ref rest @ ..] => (usize::from(short & 0x0f), rest),
+            [0xde, a, b, ref rest @ ..] => (usize::from(u16::from_be_bytes([a, b])), rest),
+            [0xdf, a, b, c, d, ref rest @ ..] => (widen(u32::from_be_bytes([a, b, c, d])), rest),
+            _ => return Err(self.unlike("a map")),
         };
-        if length > self.rest.len() / 2 {
-            return Err(TakeError::new(TakeErrorKind::Length { length }, start));
+        if length > rest.len() / 2 {
+            return Err(TakeError::new(TakeErrorKind::Length { length }, self.position()));
         }
+        self.rest = rest;
         Ok(length)
     }
 
@@ -492,6 +480,15 @@ impl<'a> Reader<'a> {
     #[cold]
     fn range(&self, expected: &'static str, found: String) -> TakeError {
         TakeError::new(TakeErrorKind::Range { expected, found: found.into() }, self.position())
+    }
+
+    /// Why what comes next is not what was expected, which is a word of [`describe`].
+    #[cold]
+    fn unlike(&self, expected: &'static str) -> TakeError {
+        match self.rest.first().map(|first| Marker::from_u8(*first)) {
+            Some(marker) if describe(marker) != expected => self.unexpected(expected, marker),
+            _ => self.end(expected),
+        }
     }
 
     #[cold]

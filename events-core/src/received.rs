@@ -36,6 +36,7 @@ impl About {
 }
 
 impl<E> Received<E> {
+    #[inline]
     pub(crate) fn new(payload: E, about: About) -> Received<E> {
         Received { payload, about }
     }
@@ -89,6 +90,7 @@ impl<E> Received<E> {
 impl<E> Deref for Received<E> {
     type Target = E;
 
+    #[inline]
     fn deref(&self) -> &E {
         &self.payload
     }

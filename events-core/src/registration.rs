@@ -46,6 +46,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -58,6 +59,7 @@ impl Slot {
         &self.uid
     }
 
+    #[inline]
     pub(crate) fn is_active(&self) -> bool {
         self.state.load(Ordering::Acquire) == ACTIVE
     }
@@ -107,6 +109,7 @@ impl Slot {
     }
 
     /// Whether it was active when the present server began.
+    #[inline]
     pub(crate) fn is_veteran(&self) -> bool {
         self.veteran.load(Ordering::Relaxed)
     }
@@ -122,24 +125,28 @@ impl Slot {
     }
 
     /// Whether the handler is to be called now. A handler for one event only is taken back with it.
+    #[inline]
     pub(crate) fn may_call(&self) -> bool {
         if !self.is_active() {
             return false;
         }
-        if !self.once {
-            // Most often it was called before, and a look is cheaper than a swap.
-            if !self.called.load(Ordering::Relaxed) {
-                self.called.store(true, Ordering::Release);
-            }
-        } else {
-            if self.called.swap(true, Ordering::AcqRel) {
-                return false;
-            }
-            if let Some(client) = self.client.upgrade() {
-                client.unregister(self);
-            }
+        if self.once {
+            return self.may_call_once();
+        }
+        // Most often it was called before, and a look is cheaper than a swap.
+        if !self.called.load(Ordering::Relaxed) {
+            self.called.store(true, Ordering::Release);
         }
         true
+    }
+
+    #[cold]
+    fn may_call_once(&self) -> bool {
+        let first = !self.called.swap(true, Ordering::AcqRel);
+        if first && let Some(client) = self.client.upgrade() {
+            client.unregister(self);
+        }
+        first
     }
 }
 

@@ -41,7 +41,19 @@ pub(crate) enum Shape {
 /// All handlers with the same payload type on the same interest.
 pub(crate) trait Route: Send {
     /// Decodes the record at the beginning of `bytes`, calls the handlers, returns the record's size.
-    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError>;
+    fn record(&mut self, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError>;
+    /// The same for record after record, as long as it can be told where the next one begins. Here rather than where
+    /// several routes take turns, since it is compiled for each payload type: most frames are for one route only.
+    fn records(&mut self, at: &mut At<'_>, call: &mut Call<'_>) {
+        while !at.rest.is_empty() {
+            at.route = 1;
+            let taken = self.record(at.rest, at.about, call);
+            at.taken(taken, call);
+            if !at.goes_on() {
+                break;
+            }
+        }
+    }
     /// What this program knows of the event, if the payload is typed.
     fn info(&self, name: &str) -> Option<&'static EventInfo>;
     /// Removes what was unregistered. Returns whether anything is left.
@@ -84,7 +96,53 @@ pub(crate) struct Call<'a> {
     pub(super) shared: Option<&'a Frame>,
 }
 
+/// Where in a frame its records are being handed out.
+pub(crate) struct At<'a> {
+    pub(super) rest: &'a [u8],
+    /// How many are done.
+    pub(super) count: u64,
+    pub(super) about: About,
+    /// The route that has the record at hand next.
+    pub(super) route: usize,
+    /// The size of that record, once a route has read it.
+    size: Option<usize>,
+}
+
+impl<'a> At<'a> {
+    pub(super) fn new(records: &'a [u8], about: About) -> At<'a> {
+        At { rest: records, count: 0, about, route: 0, size: None }
+    }
+
+    /// Notes what a route made of the record at hand.
+    #[inline]
+    pub(super) fn taken(&mut self, taken: Result<usize, TakeError>, call: &mut Call<'_>) {
+        match taken {
+            Ok(size) => self.size = Some(size),
+            Err(source) => {
+                let (event, publisher) = (call.event.to_owned(), self.about.publisher);
+                call.around.problem(Error::Take { event, publisher, source });
+            }
+        }
+    }
+
+    /// Goes behind the record at hand. `false`: nobody can tell where that is.
+    #[inline]
+    pub(super) fn goes_on(&mut self) -> bool {
+        let size = self.size.take().or_else(|| {
+            let mut reader = Reader::new(self.rest);
+            reader.skip().ok().map(|()| reader.position())
+        });
+        let Some(behind) = size.and_then(|size| self.rest.get(size..)) else { return false };
+        self.rest = behind;
+        self.route = 0;
+        self.count += 1;
+        self.about.sequence = self.about.sequence.wrapping_add(1);
+        true
+    }
+}
+
 impl Call<'_> {
+    #[inline]
     fn is_for(&self, slot: &Slot) -> bool {
         self.only.is_none_or(|only| only == slot.id()) && (!self.past || slot.is_veteran())
     }
@@ -127,7 +185,7 @@ impl<P> Handlers<P> {
 struct Typed<E>(Handlers<E>);
 
 impl<E: Receive> Route for Typed<E> {
-    fn record(&mut self, _: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+    fn record(&mut self, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
         let mut reader = Reader::sharing(bytes, call.shared);
         if !self.0.wanted(call) {
             reader.skip()?;
@@ -158,12 +216,12 @@ impl<E: Receive> Route for Typed<E> {
 struct AnyOf<A>(Handlers<A>);
 
 impl<A: Catalog> Route for AnyOf<A> {
-    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+    fn record(&mut self, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
         let mut reader = Reader::new(bytes);
         reader.skip()?;
         let size = reader.position();
         if self.0.wanted(call) {
-            let payload = A::take(name, &mut Reader::sharing(&bytes[..size], call.shared))?;
+            let payload = A::take(call.event, &mut Reader::sharing(&bytes[..size], call.shared))?;
             self.0.call(&Received::new(payload, about), call);
         }
         Ok(size)
@@ -211,13 +269,16 @@ impl std::fmt::Debug for RawEvent {
 struct Raw(Handlers<RawEvent>);
 
 impl Route for Raw {
-    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+    fn record(&mut self, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
         let mut reader = Reader::new(bytes);
         reader.skip()?;
         let size = reader.position();
         if self.0.wanted(call) {
-            let event =
-                RawEvent { name: name.to_owned(), fingerprint: about.fingerprint, payload: bytes[..size].to_vec() };
+            let event = RawEvent {
+                name: call.event.to_owned(),
+                fingerprint: about.fingerprint,
+                payload: bytes[..size].to_vec(),
+            };
             self.0.call(&Received::new(event, about), call);
         }
         Ok(size)
@@ -250,7 +311,7 @@ struct Owned<E> {
 pub(crate) type OwnedHandler<E> = Box<dyn FnMut(Received<E>) -> bool + Send>;
 
 impl<E: Receive> Route for Owned<E> {
-    fn record(&mut self, name: &str, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
+    fn record(&mut self, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
         let mut reader = Reader::sharing(bytes, call.shared);
         if !call.is_for(&self.slot) || !self.slot.may_call() {
             reader.skip()?;
@@ -259,7 +320,7 @@ impl<E: Receive> Route for Owned<E> {
         let payload = E::take(&mut reader)?;
         call.around.calls(&self.slot);
         if !(self.handler)(Received::new(payload, about)) {
-            call.around.lagged(Lagged { event: name.to_owned(), publisher: about.publisher, missed: 1 });
+            call.around.lagged(Lagged { event: call.event.to_owned(), publisher: about.publisher, missed: 1 });
         }
         Ok(reader.position())
     }
