@@ -19,6 +19,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use zmq_sys as z;
 
+use crate::process::keep_free_memory;
+
 /// `ZMQ_ZAP_ENFORCE_DOMAIN`, which `zmq-sys` (made from 4.3.1) does not name.
 pub(super) const ZAP_ENFORCE_DOMAIN: u32 = 93;
 /// `ZMQ_IPC_FILTER_UID`, which `zmq-sys` does not pass on.
@@ -39,6 +41,7 @@ unsafe impl Sync for RawContext {}
 
 impl Context {
     pub(super) fn new() -> io::Result<Context> {
+        keep_free_memory();
         // SAFETY: takes nothing; null is checked.
         let raw = unsafe { z::zmq_ctx_new() };
         if raw.is_null() {
