@@ -274,9 +274,10 @@ impl<'a> Reader<'a> {
 
     /// `bytes`, which were read from here, without copying them. `None` if they are few, or not most of the message
     /// that they came in: who keeps them keeps all of it.
+    #[inline]
     pub(crate) fn share(&self, bytes: &[u8]) -> Option<Bytes> {
-        let message = self.message?;
-        if bytes.len() < SHARED.max(message.len() / 2) { None } else { message.part(bytes) }
+        let message = self.message.filter(|_| bytes.len() >= SHARED)?;
+        if bytes.len() < message.len() / 2 { None } else { message.part(bytes) }
     }
 
     /// Reads an extension value: its type and its bytes, in place.

@@ -43,6 +43,19 @@ pub(crate) enum Patience {
     InHandler(Duration),
 }
 
+impl Patience {
+    fn is_in_handler(self) -> bool {
+        matches!(self, Patience::InHandler(_))
+    }
+
+    fn limit(self) -> Duration {
+        match self {
+            Patience::None => Duration::ZERO,
+            Patience::Limit(limit) | Patience::InHandler(limit) => limit,
+        }
+    }
+}
+
 /// See [`Outbox::counts`].
 pub(crate) struct Counts {
     pub(crate) emitted: u64,
@@ -111,8 +124,7 @@ impl Outbox {
             if state.closed {
                 return Err(Error::Closed);
             }
-            let in_handler = matches!(patience, Patience::InHandler(_));
-            if state.handlers_waiting == 0 || in_handler {
+            if state.handlers_waiting == 0 || patience.is_in_handler() {
                 match state.publisher.record(kind, microseconds_now, put) {
                     Ok(()) => {
                         state.emitted += 1;
@@ -120,36 +132,57 @@ impl Outbox {
                         return Ok(());
                     }
                     Err(Refused::Full) => {}
-                    Err(refused) => {
-                        state.refused += 1;
-                        return Err(self.error(kind, refused));
-                    }
+                    Err(refused) => return Err(self.refuse(&mut state, kind, refused)),
                 }
             }
-            let limit = match patience {
-                Patience::None => Duration::ZERO,
-                Patience::Limit(limit) | Patience::InHandler(limit) => limit,
-            };
-            let left = limit.saturating_sub(since.get_or_insert_with(Instant::now).elapsed());
-            if left.is_zero() {
-                state.refused += 1;
-                return Err(self.error(kind, Refused::Full));
-            }
-            state.send();
-            state.handlers_waiting += usize::from(in_handler);
-            state = self.acked.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
-            state.handlers_waiting -= usize::from(in_handler);
+            let since = *since.get_or_insert_with(Instant::now);
+            state = self.wait_for_room(state, kind, patience, since)?;
+        }
+    }
+
+    #[cold]
+    fn wait_for_room<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        kind: &Kind<'_>,
+        patience: Patience,
+        since: Instant,
+    ) -> Result<MutexGuard<'a, State>, Error> {
+        let left = patience.limit().saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return Err(self.refuse(&mut state, kind, Refused::Full));
+        }
+        state.send();
+        let in_handler = usize::from(patience.is_in_handler());
+        state.handlers_waiting += in_handler;
+        state = self.acked.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+        state.handlers_waiting -= in_handler;
+        Ok(state)
+    }
+
+    #[cold]
+    fn refuse(&self, state: &mut State, kind: &Kind<'_>, refused: Refused) -> Error {
+        state.refused += 1;
+        let event = kind.name.to_owned();
+        match refused {
+            Refused::Full => Error::Backpressure { event, trouble: None },
+            Refused::Put(source) => Error::Put { event, source },
+            Refused::Name => Error::Name { name: event },
+            Refused::TooLarge(bytes) => Error::TooLarge { event, bytes, limit: self.limits.largest_frame },
         }
     }
 
     /// After a record was taken: sends what is to be sent now.
+    #[inline]
     fn recorded(&self, state: &mut State) {
-        if state.burst {
-            if state.publisher.can_send() {
-                state.send();
-            }
-            return;
+        if !state.burst {
+            self.recorded_alone(state);
+        } else if state.publisher.can_send() {
+            state.send();
         }
+    }
+
+    fn recorded_alone(&self, state: &mut State) {
         let now = Instant::now();
         let (alone, since) = &mut state.alone;
         if now.duration_since(*since) >= WHILE {
@@ -277,16 +310,6 @@ impl Outbox {
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
         self.pass.wait_timeout(state, time).map_or_else(|error| error.into_inner().0, |(state, _)| state)
-    }
-
-    fn error(&self, kind: &Kind<'_>, refused: Refused) -> Error {
-        let event = kind.name.to_owned();
-        match refused {
-            Refused::Full => Error::Backpressure { event, trouble: None },
-            Refused::Put(source) => Error::Put { event, source },
-            Refused::Name => Error::Name { name: event },
-            Refused::TooLarge(bytes) => Error::TooLarge { event, bytes, limit: self.limits.largest_frame },
-        }
     }
 }
 

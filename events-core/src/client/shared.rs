@@ -162,18 +162,26 @@ impl Shared {
         if !self.is_enabled() {
             return Ok(());
         }
-        let emitted = match wait {
-            Wait::ForRoom if handlers::is_handler() => {
-                let limit = Duration::from_micros(self.options.limits.stall / 4).min(self.options.emit_limit);
-                self.waiting(|shared| shared.outbox.emit(kind, Patience::InHandler(limit), put))
-            }
-            Wait::ForRoom => self.outbox.emit(kind, Patience::Limit(self.options.emit_limit), put),
-            Wait::Never => self.outbox.emit(kind, Patience::None, put),
+        let patience = match wait {
+            Wait::ForRoom if handlers::is_handler() => return self.emit_in_handler(kind, put),
+            Wait::ForRoom => Patience::Limit(self.options.emit_limit),
+            Wait::Never => Patience::None,
         };
-        emitted.map_err(|error| self.explained(error))
+        self.outbox.emit(kind, patience, put).map_err(|error| self.explained(error))
+    }
+
+    fn emit_in_handler(
+        &self,
+        kind: &Kind<'_>,
+        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
+    ) -> Result<(), Error> {
+        let limit = Duration::from_micros(self.options.limits.stall / 4).min(self.options.emit_limit);
+        let patience = Patience::InHandler(limit);
+        self.waiting(|shared| shared.outbox.emit(kind, patience, put)).map_err(|error| self.explained(error))
     }
 
     /// The error, with what is known of the connection that it comes from.
+    #[cold]
     fn explained(&self, mut error: Error) -> Error {
         if let Error::Backpressure { trouble, .. } | Error::NotFlushed { trouble, .. } = &mut error {
             *trouble = self.trouble();

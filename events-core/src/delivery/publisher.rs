@@ -8,7 +8,6 @@ mod anew;
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use rustc_hash::FxHashMap;
 
@@ -103,6 +102,18 @@ struct OpenFrame {
     records_at: usize,
 }
 
+/// A record that is being written. If that panics, half of it must not stay.
+struct Unfinished<'a> {
+    publisher: &'a mut Publisher,
+    before: usize,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.publisher.take_back(self.before);
+    }
+}
+
 fn place(name: &str) -> (usize, usize) {
     (name.as_ptr().addr(), name.len())
 }
@@ -134,6 +145,7 @@ impl Publisher {
     ///
     /// # Errors
     /// [`Refused`]; nothing was added then.
+    #[inline]
     pub fn record(
         &mut self,
         kind: &Kind<'_>,
@@ -143,16 +155,30 @@ impl Publisher {
         if !self.is_open_for(kind) {
             self.begin(kind, sent_at)?;
         }
-        let Some(Open { bytes, .. }) = &mut self.open else { return Err(Refused::Full) };
-        let before = bytes.len();
-        let written = match catch_unwind(AssertUnwindSafe(|| put(bytes))) {
-            Ok(written) => written,
-            // Half a record must not stay.
-            Err(panic) => {
-                self.take_back(before);
-                resume_unwind(panic);
-            }
-        };
+        let before = self.open.as_ref().map_or(0, |open| open.bytes.len());
+        let unfinished = Unfinished { publisher: &mut *self, before };
+        let Some(Open { bytes, .. }) = &mut unfinished.publisher.open else { return Err(Refused::Full) };
+        let written = put(bytes);
+        std::mem::forget(unfinished);
+        if written.is_ok()
+            && let Some(Open { bytes, complete, frame: Some(frame), .. }) = &mut self.open
+            && bytes.len() + complete.table() < self.limits.frame.min(self.limits.largest_frame)
+        {
+            frame.records += 1;
+            return Ok(());
+        }
+        self.settle(kind, sent_at, before, written)
+    }
+
+    /// What becomes of a record behind `before` that failed, or with which the message is full.
+    #[inline(never)]
+    fn settle(
+        &mut self,
+        kind: &Kind<'_>,
+        sent_at: fn() -> u64,
+        before: usize,
+        written: Result<(), PutError>,
+    ) -> Result<(), Refused> {
         let Some(Open { bytes, complete, frame: Some(frame), .. }) = &mut self.open else { return Err(Refused::Full) };
         let size = bytes.len() + complete.table();
         match written {
@@ -314,6 +340,7 @@ impl Publisher {
     }
 
     /// Begins a frame, in the open message if there is one.
+    #[inline(never)]
     fn begin(&mut self, kind: &Kind<'_>, sent_at: fn() -> u64) -> Result<(), Refused> {
         if self.open.is_none() && !self.window.has_room() {
             return Err(Refused::Full);
