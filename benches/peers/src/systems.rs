@@ -172,7 +172,7 @@ impl System {
                 "opaque bytes; unix socket, pipelines of up to 128 PUBLISH or 1 MB, no limit on output buffers, no disk"
             }
             System::EventsServing => {
-                "typed; the server in the first publisher's process (inproc), subscribers over ipc"
+                "typed; the server in the first publisher's process (reached through memory), subscribers over ipc"
             }
             System::EventsMemory => "typed; everything in one process, over memory://",
             System::Broadcast => "bytes by reference, nothing encoded; everything in one process, capacity 65,536",
