@@ -12,7 +12,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -20,8 +20,11 @@ use crate::error::Error;
 use crate::permission::Permission;
 
 pub mod memory;
+mod turn;
 #[cfg(feature = "zmq")]
 pub mod zmq;
+
+pub use turn::{Rest, Seen, Turn};
 
 /// One message as an engine carries it. Cloning shares the bytes.
 #[derive(Clone)]
@@ -354,37 +357,6 @@ pub trait Hub: Send {
     fn addresses(&self) -> Addresses;
 }
 
-/// Where a server's thread waits for its hub, while others may have that.
-pub trait Rest: Send + Sync {
-    /// Waits until there is something for the server's thread to do, the hub's waker is called, or `limit` has passed.
-    ///
-    /// # Errors
-    /// [`EngineError`] if the system refuses.
-    fn wait(&self, limit: Duration) -> Result<Seen, EngineError>;
-}
-
-/// What a wait for a hub found, in the engine's own terms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen(pub(crate) u8);
-
-/// Turns a server on the thread that calls, in place of the server's own.
-#[derive(Clone)]
-pub struct Turn(Arc<dyn Fn(Seen) -> bool + Send + Sync>);
-
-impl Turn {
-    /// With what turns it, see [`turn`](Turn::turn).
-    pub fn new(turn: impl Fn(Seen) -> bool + Send + Sync + 'static) -> Turn {
-        Turn(Arc::new(turn))
-    }
-
-    /// Does what there is to do, after a wait that found this. Never waits. `false`: there is more, or somebody else is
-    /// just at it, so the server's thread has to be woken.
-    #[must_use]
-    pub fn turn(&self, seen: Seen) -> bool {
-        (self.0)(seen)
-    }
-}
-
 /// One subscription that was made or taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
@@ -508,3 +480,8 @@ pub fn of(addresses: &Addresses) -> Result<Arc<dyn Engine>, Error> {
 const ALLOWED: &str = "ipc://PATH, tcp://HOST:PORT, inproc://NAME and memory://NAME";
 #[cfg(not(feature = "zmq"))]
 const ALLOWED: &str = "memory://NAME (this build has no feature `zmq`)";
+
+/// How long it is until then, without end for a limit that was too long to be added up.
+fn left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+}

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use self::state::{Bell, Id, State};
 use super::{
     Addresses, Arrival, ClientEnds, Downlink, Engine, EngineError, Frame, Hub, Peer, PublishError, Subscription,
-    Uplink, Waker,
+    Uplink, Waker, left,
 };
 
 mod prefixes;
@@ -39,7 +39,7 @@ impl MemoryEngine {
         bell: fn(&mut State, Id) -> Option<&mut Bell>,
         id: Id,
     ) -> (MutexGuard<'a, State>, bool) {
-        let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        let left = left(deadline);
         let condition = match bell(&mut state, id) {
             Some(bell) if !left.is_zero() => {
                 bell.waiting = true;

@@ -23,6 +23,7 @@ use super::wake::Wake;
 use super::{Shared, io_error};
 use crate::engine::{
     Addresses, Bounds, EngineError, Frame, Hub, Load, Owner, Peer, PublishError, Rest, Seen, Subscription, Turn, Waker,
+    left,
 };
 use crate::permission::Permission;
 
@@ -323,7 +324,7 @@ impl Hub for ZmqHub {
     fn wait(&mut self, limit: Duration) -> Result<(), EngineError> {
         let deadline = Instant::now().checked_add(limit);
         while self.settle()? {
-            let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let left = left(deadline);
             let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
             let seen = sys::poll_emptied(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
             let seen = Seen::of(seen);

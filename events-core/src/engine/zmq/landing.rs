@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::sys::{self, Socket};
 use super::wake::Wake;
 use super::{io_error, lock};
-use crate::engine::{Addresses, EngineError, Rest, Seen, Turn};
+use crate::engine::{Addresses, EngineError, Rest, Seen, Turn, left};
 
 /// How often the server's thread looks whether a client that is away has come back: what comes from elsewhere waits for
 /// it up to twice as long.
@@ -193,7 +193,7 @@ impl Rest for Landing {
         let end = Instant::now().checked_add(limit);
         let mut looked = Looked::default();
         loop {
-            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let left = left(end);
             let aside = self.aside(&mut looked);
             let seen = match aside {
                 None => self.poll(self.bell.fd(), left)?,

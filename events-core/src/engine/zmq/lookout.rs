@@ -8,7 +8,7 @@ use super::Shared;
 use super::landing::{Landing, Turned};
 use super::wake::Wake;
 use crate::engine::memory::MemoryDownlink;
-use crate::engine::{Arrival, Downlink, EngineError, Waker};
+use crate::engine::{Arrival, Downlink, EngineError, Waker, left};
 
 /// How far credit goes, either way.
 const CREDIT: i32 = 16;
@@ -110,10 +110,6 @@ impl Lookout {
             }
         }
     }
-}
-
-fn left(end: Option<Instant>) -> Duration {
-    end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
 }
 
 impl Downlink for LookoutDownlink {
