@@ -26,6 +26,7 @@ pub(super) fn is_handler_of(client: u64) -> bool {
 }
 
 /// Whether the caller is a handler of any client.
+#[inline]
 pub(super) fn is_handler() -> bool {
     HANDLING.get() != 0
 }

@@ -11,11 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::control::Acked;
 use crate::delivery::Limits;
-use crate::delivery::publisher::{Kind, Publisher, Refused};
+use crate::delivery::publisher::{Kind, Publisher, Put, Refused};
 use crate::delivery::subscriber::Greeting;
 use crate::engine::{Frame, Uplink};
 use crate::error::Error;
-use crate::event::PutError;
 use crate::lock;
 
 /// So many events leave at once in [`WHILE`], each in a frame of its own; with one more it is a burst. Two programs that
@@ -31,30 +30,6 @@ const PAUSE: u32 = 2;
 const REST: u32 = 10;
 /// How often at least a flush asks for an acknowledgement.
 const PROBE: Duration = Duration::from_millis(500);
-
-/// How long an emit may wait for room.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
-    /// Not at all.
-    None,
-    /// So long.
-    Limit(Duration),
-    /// So long, and before those who are not in a handler.
-    InHandler(Duration),
-}
-
-impl Patience {
-    fn is_in_handler(self) -> bool {
-        matches!(self, Patience::InHandler(_))
-    }
-
-    fn limit(self) -> Duration {
-        match self {
-            Patience::None => Duration::ZERO,
-            Patience::Limit(limit) | Patience::InHandler(limit) => limit,
-        }
-    }
-}
 
 /// See [`Outbox::counts`].
 pub(crate) struct Counts {
@@ -111,53 +86,45 @@ impl Outbox {
         Outbox { state: Mutex::new(state), acked: Condvar::new(), pass: Condvar::new(), limits }
     }
 
-    /// Takes one record. See [`Patience`] for what happens without room.
-    pub(crate) fn emit(
-        &self,
-        kind: &Kind<'_>,
-        patience: Patience,
-        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
-    ) -> Result<(), Error> {
-        let mut state = lock(&self.state);
-        let mut since = None;
-        loop {
-            if state.closed {
-                return Err(Error::Closed);
-            }
-            if state.handlers_waiting == 0 || patience.is_in_handler() {
-                match state.publisher.record(kind, microseconds_now, put) {
-                    Ok(()) => {
-                        state.emitted += 1;
-                        self.recorded(&mut state);
-                        return Ok(());
-                    }
-                    Err(Refused::Full) => {}
-                    Err(refused) => return Err(self.refuse(&mut state, kind, refused)),
-                }
-            }
-            let since = *since.get_or_insert_with(Instant::now);
-            state = self.wait_for_room(state, kind, patience, since)?;
-        }
+    /// Takes one record; `false` without room. An emit in a handler goes `first`, before those that wait elsewhere.
+    pub(crate) fn emit(&self, kind: &Kind<'_>, first: bool, put: Put<'_>) -> Result<bool, Error> {
+        self.take(&mut lock(&self.state), kind, first, put)
     }
 
-    #[cold]
-    fn wait_for_room<'a>(
-        &self,
-        mut state: MutexGuard<'a, State>,
-        kind: &Kind<'_>,
-        patience: Patience,
-        since: Instant,
-    ) -> Result<MutexGuard<'a, State>, Error> {
-        let left = patience.limit().saturating_sub(since.elapsed());
-        if left.is_zero() {
-            return Err(self.refuse(&mut state, kind, Refused::Full));
+    /// The same, and waits for room so long.
+    pub(crate) fn emit_within(&self, limit: Duration, kind: &Kind<'_>, first: bool, put: Put<'_>) -> Result<(), Error> {
+        let since = Instant::now();
+        let mut state = lock(&self.state);
+        while !self.take(&mut state, kind, first, put)? {
+            let left = limit.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Err(self.refuse(&mut state, kind, Refused::Full));
+            }
+            state.send();
+            state.handlers_waiting += usize::from(first);
+            state = self.acked.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state.handlers_waiting -= usize::from(first);
         }
-        state.send();
-        let in_handler = usize::from(patience.is_in_handler());
-        state.handlers_waiting += in_handler;
-        state = self.acked.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
-        state.handlers_waiting -= in_handler;
-        Ok(state)
+        Ok(())
+    }
+
+    #[inline]
+    fn take(&self, state: &mut State, kind: &Kind<'_>, first: bool, put: Put<'_>) -> Result<bool, Error> {
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        if state.handlers_waiting > 0 && !first {
+            return Ok(false);
+        }
+        match state.publisher.record(kind, microseconds_now, put) {
+            Ok(()) => {
+                state.emitted += 1;
+                self.recorded(state);
+                Ok(true)
+            }
+            Err(Refused::Full) => Ok(false),
+            Err(refused) => Err(self.refuse(state, kind, refused)),
+        }
     }
 
     #[cold]
@@ -383,7 +350,7 @@ mod tests {
             out.push(0xc0);
             Ok(())
         };
-        outbox.emit(&kind, Patience::None, put).expect("there is room");
+        assert!(outbox.emit(&kind, false, put).expect("it can be taken"), "there is room");
     }
 
     #[test]

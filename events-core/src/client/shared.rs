@@ -9,16 +9,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::handlers::Handlers;
 use super::inbox::{Inbox, Item};
-use super::outbox::{Outbox, Patience};
+use super::outbox::Outbox;
 use super::{ClientOptions, handlers, on};
 use crate::control::Denied;
 use crate::counters::{Counters, Limiter};
-use crate::delivery::publisher::Kind;
+use crate::delivery::publisher::{Kind, Put};
 use crate::delivery::subscriber::Interest;
 use crate::dispatch::{Addition, Shape};
 use crate::engine::{Trouble, Uplink, Waker};
 use crate::error::Error;
-use crate::event::{Event, PutError};
+use crate::event::Event;
 use crate::lock;
 use crate::registration::{Registration, Slot};
 
@@ -138,6 +138,7 @@ impl Shared {
         })
     }
 
+    #[inline]
     pub(super) fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::Relaxed)
     }
@@ -146,6 +147,7 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(super) fn emit<E: Event>(&self, event: &E, wait: Wait) -> Result<(), Error> {
         let info = E::INFO;
         let shape = || info.shape_text();
@@ -153,35 +155,30 @@ impl Shared {
         self.emit_with(&kind, wait, &mut |out| event.put(out))
     }
 
-    pub(super) fn emit_with(
-        &self,
-        kind: &Kind<'_>,
-        wait: Wait,
-        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
-    ) -> Result<(), Error> {
-        if !self.is_enabled() {
+    #[inline]
+    pub(super) fn emit_with(&self, kind: &Kind<'_>, wait: Wait, put: Put<'_>) -> Result<(), Error> {
+        if !self.is_enabled() || self.outbox.emit(kind, handlers::is_handler(), put)? {
             return Ok(());
         }
-        let patience = match wait {
-            Wait::ForRoom if handlers::is_handler() => return self.emit_in_handler(kind, put),
-            Wait::ForRoom => Patience::Limit(self.options.emit_limit),
-            Wait::Never => Patience::None,
-        };
-        self.outbox.emit(kind, patience, put).map_err(|error| self.explained(error))
+        self.emit_with_room(kind, wait, put)
     }
 
-    fn emit_in_handler(
-        &self,
-        kind: &Kind<'_>,
-        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
-    ) -> Result<(), Error> {
-        let limit = Duration::from_micros(self.options.limits.stall / 4).min(self.options.emit_limit);
-        let patience = Patience::InHandler(limit);
-        self.waiting(|shared| shared.outbox.emit(kind, patience, put)).map_err(|error| self.explained(error))
+    #[cold]
+    fn emit_with_room(&self, kind: &Kind<'_>, wait: Wait, put: Put<'_>) -> Result<(), Error> {
+        let ClientOptions { emit_limit, limits, .. } = &self.options;
+        let in_handler = handlers::is_handler();
+        let emitted = match wait {
+            Wait::Never => self.outbox.emit_within(Duration::ZERO, kind, in_handler, put),
+            Wait::ForRoom if in_handler => {
+                let limit = Duration::from_micros(limits.stall / 4).min(*emit_limit);
+                self.waiting(|shared| shared.outbox.emit_within(limit, kind, true, put))
+            }
+            Wait::ForRoom => self.outbox.emit_within(*emit_limit, kind, false, put),
+        };
+        emitted.map_err(|error| self.explained(error))
     }
 
     /// The error, with what is known of the connection that it comes from.
-    #[cold]
     fn explained(&self, mut error: Error) -> Error {
         if let Error::Backpressure { trouble, .. } | Error::NotFlushed { trouble, .. } = &mut error {
             *trouble = self.trouble();

@@ -35,6 +35,9 @@ pub struct Kind<'a> {
     pub shape: &'a dyn Fn() -> String,
 }
 
+/// Writes a record at the end of what is there.
+pub type Put<'a> = &'a mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>;
+
 /// Why a record was not taken.
 #[derive(Debug)]
 pub enum Refused {
@@ -146,12 +149,7 @@ impl Publisher {
     /// # Errors
     /// [`Refused`]; nothing was added then.
     #[inline]
-    pub fn record(
-        &mut self,
-        kind: &Kind<'_>,
-        sent_at: fn() -> u64,
-        put: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), PutError>,
-    ) -> Result<(), Refused> {
+    pub fn record(&mut self, kind: &Kind<'_>, sent_at: fn() -> u64, put: Put<'_>) -> Result<(), Refused> {
         if !self.is_open_for(kind) {
             self.begin(kind, sent_at)?;
         }
