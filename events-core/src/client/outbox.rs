@@ -22,6 +22,10 @@ use crate::lock;
 const ALONE: u32 = 3;
 /// See [`ALONE`].
 const WHILE: Duration = Duration::from_micros(100);
+/// With so many frames that are not acknowledged it is a burst, however slowly they came: two programs that answer each other
+/// have fewer. Where many share a processor, whoever emits loses it to those that his event wakes. He never emits four in
+/// 100 µs, and events that each leave by themselves keep it so.
+const BEHIND: u64 = 512;
 /// How often the uplink thread passes by in a burst.
 const PASS: Duration = Duration::from_micros(100);
 /// After so many passes without anything to send the burst is over.
@@ -156,7 +160,7 @@ impl Outbox {
             (*alone, *since) = (0, now);
         }
         *alone += 1;
-        state.burst = *alone > ALONE;
+        state.burst = *alone > ALONE || state.publisher.unacked_frames() > BEHIND;
         if !state.burst {
             state.publisher.seal();
         } else if !std::mem::replace(&mut state.passing, true) {
@@ -268,7 +272,7 @@ impl Outbox {
                 state.send();
             } else {
                 quiet += 1;
-                state.burst &= quiet < PAUSE;
+                state.burst &= quiet < PAUSE || state.publisher.unacked_frames() > BEHIND;
                 state.passing = quiet < REST;
             }
             state = self.wait(state, PASS);
@@ -362,6 +366,20 @@ mod tests {
             emit(&outbox);
             assert_eq!(lock(&sent).len(), first + more);
         }
+    }
+
+    #[test]
+    fn so_many_that_are_not_acknowledged_are_a_burst() {
+        let (outbox, sent) = outbox();
+        for number in 1..=BEHIND as usize {
+            lock(&outbox.state).alone = (0, Instant::now());
+            emit(&outbox);
+            assert!(!lock(&outbox.state).burst, "{number}");
+        }
+        let before = lock(&sent).len();
+        (0..2).for_each(|_| emit(&outbox));
+        assert!(lock(&outbox.state).burst);
+        assert_eq!(lock(&sent).len(), before);
     }
 
     #[test]

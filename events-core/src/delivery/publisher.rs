@@ -301,6 +301,12 @@ impl Publisher {
         self.window.acked_position()
     }
 
+    /// How many frames the server has not acknowledged.
+    #[must_use]
+    pub fn unacked_frames(&self) -> u64 {
+        self.end() - self.acked_position()
+    }
+
     /// How many bytes are kept to be sent again.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
