@@ -146,7 +146,8 @@ impl Outbox {
     /// After a record was taken: sends what is to be sent now.
     #[inline]
     fn recorded(&self, state: &mut State) {
-        if !state.burst {
+        // Without anybody who passes by, what stays open would stay here.
+        if !state.burst || !state.passing {
             self.recorded_alone(state);
         } else if state.publisher.can_send() {
             state.send();
@@ -266,7 +267,7 @@ impl Outbox {
                 state = self.pass.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if state.publisher.is_open() || state.publisher.can_send() {
+            if state.publisher.is_open() || (!state.paused && state.publisher.can_send()) {
                 quiet = 0;
                 state.publisher.seal();
                 state.send();
@@ -380,6 +381,25 @@ mod tests {
         (0..2).for_each(|_| emit(&outbox));
         assert!(lock(&outbox.state).burst);
         assert_eq!(lock(&sent).len(), before);
+        let thread = thread::spawn({
+            let outbox = Arc::clone(&outbox);
+            move || outbox.run()
+        });
+        let limit = Instant::now() + Duration::from_secs(30);
+        let until = |is: &dyn Fn() -> bool| {
+            while !is() {
+                assert!(Instant::now() < limit);
+                thread::yield_now();
+            }
+        };
+        // It leaves, and so does what comes when the thread no longer passes by, though it is a burst still.
+        until(&|| !lock(&outbox.state).passing);
+        assert_eq!(lock(&sent).len(), before + 1);
+        assert!(lock(&outbox.state).burst);
+        emit(&outbox);
+        until(&|| lock(&sent).len() == before + 2);
+        outbox.close();
+        thread.join().expect("the uplink thread ends");
     }
 
     #[test]
