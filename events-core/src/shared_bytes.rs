@@ -15,23 +15,28 @@ use crate::shape::Shape;
 use crate::take::TakeError;
 use crate::writer;
 
-/// So many bytes are kept in place: what makes a value no larger than one that shares.
-const INLINE: usize = 22;
-const INLINE_LENGTH: u8 = 22;
+/// So many bytes are kept in place: identifiers, keys, digests up to SHA-512 and Ed25519 signatures.
+const INLINE: usize = 64;
+const INLINE_LENGTH: u8 = 64;
 
 /// What a `bytes` field may be in a handler that need not change it: `register::<Upload<SharedBytes>>(…)`.
 ///
-/// Up to 22 bytes are kept in place, and nothing is allocated for them. From 16 KiB on, bytes that are most of
+/// Up to 64 bytes are kept in place, and nothing is allocated for them. From 16 KiB on, bytes that are most of
 /// the message that they came in are not copied but share it; it stays in memory as long as they do, which is at most
-/// twice their size. Cloning copies no more than 22 bytes.
+/// twice their size. Cloning copies no more than 64 bytes.
 #[derive(Clone)]
 pub struct SharedBytes(Kept);
 
 #[derive(Clone)]
 enum Kept {
-    Inline { length: u8, bytes: [u8; INLINE] },
+    Inline { length: u8, room: Room },
     Shared(Bytes),
 }
+
+/// Aligned, so that it is copied word by word.
+#[derive(Clone)]
+#[repr(align(8))]
+struct Room([u8; INLINE]);
 
 impl SharedBytes {
     /// Takes bytes, and shares what they stand in where that is worth it.
@@ -43,7 +48,7 @@ impl SharedBytes {
         if let Ok(length @ ..=INLINE_LENGTH) = u8::try_from(bytes.len()) {
             let at = before.len() - input.rest().len() - bytes.len();
             if let Some(bytes) = before.get(at..).and_then(<[u8]>::first_chunk) {
-                return Ok(SharedBytes(Kept::Inline { length, bytes: *bytes }));
+                return Ok(SharedBytes(Kept::Inline { length, room: Room(*bytes) }));
             }
         }
         match SharedBytes::inline(bytes) {
@@ -57,7 +62,7 @@ impl SharedBytes {
         let mut bytes = [0; INLINE];
         bytes.get_mut(..from.len())?.copy_from_slice(from);
         let length = u8::try_from(from.len()).ok()?;
-        Some(SharedBytes(Kept::Inline { length, bytes }))
+        Some(SharedBytes(Kept::Inline { length, room: Room(bytes) }))
     }
 }
 
@@ -67,7 +72,7 @@ impl Deref for SharedBytes {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Kept::Inline { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Kept::Inline { length, room } => room.0.get(..usize::from(*length)).unwrap_or_default(),
             Kept::Shared(bytes) => bytes,
         }
     }
@@ -100,7 +105,7 @@ impl From<Bytes> for SharedBytes {
 
 impl Default for SharedBytes {
     fn default() -> SharedBytes {
-        SharedBytes(Kept::Inline { length: 0, bytes: [0; INLINE] })
+        SharedBytes(Kept::Inline { length: 0, room: Room([0; INLINE]) })
     }
 }
 
@@ -172,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn it_is_four_words() {
-        assert_eq!(size_of::<SharedBytes>(), 32);
+    fn it_is_one_word_larger_than_what_it_keeps_in_place() {
+        assert_eq!(size_of::<SharedBytes>(), INLINE + 8);
     }
 
     #[test]
