@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,14 @@ pub(crate) fn machine() -> Value {
         // How busy it was with other things.
         "load_before": read("/proc/loadavg").split_whitespace().next(),
     })
+}
+
+/// The processor time that the host gave to others, of all processors, since the machine began. Zero where no host says so.
+pub(crate) fn stolen() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    // `proc_stat(5)`: "cpu", then user, nice, system, idle, iowait, irq, softirq and steal, in hundredths of a second.
+    let steal = text.split_whitespace().nth(8).and_then(|steal| steal.parse().ok());
+    Duration::from_millis(steal.unwrap_or(0_u64) * 10)
 }
 
 /// What ran on it.

@@ -153,23 +153,25 @@ fn latencies(results: &Results) -> String {
     for (mode, what) in tables {
         for workload in results.workloads(&[mode]) {
             let _ = writeln!(text, "### {what}: {} bytes\n", workload.size);
-            text += &head("µs", ["p50", "p99", "p99.9", "events/s", "lost"].map(str::to_owned).into_iter());
+            text +=
+                &head("µs", ["p50", "p99", "p99.9", "events/s", "lost", "host took"].map(str::to_owned).into_iter());
             for system in results.systems(&[workload]) {
                 let Some(row) = results.row(&workload, system) else { continue };
                 if row.rounds.is_empty() {
-                    let _ = writeln!(text, "| {} | failed | | | | |", system.title());
+                    let _ = writeln!(text, "| {} | failed | | | | | |", system.title());
                     continue;
                 }
                 let took = row.median.latency_us;
                 let _ = writeln!(
                     text,
-                    "| {} | {:.0} | {:.0} | {:.0} | {} | {} |",
+                    "| {} | {:.0} | {:.0} | {:.0} | {} | {} | {:.1} % |",
                     system.title(),
                     took.p50,
                     took.p99,
                     took.p999,
                     row.rate.map_or("one at a time".to_owned(), grouped),
                     row.median.lost,
+                    row.median.stolen * 100.0,
                 );
             }
             text += "\n";

@@ -33,6 +33,8 @@ pub(crate) struct Found {
     pub(crate) seconds: f64,
     pub(crate) deliveries_per_s: f64,
     pub(crate) latency_us: Trips,
+    /// The share of all processor time that the host gave to others meanwhile.
+    pub(crate) stolen: f64,
 }
 
 /// A system that is up: its folder, its server.
