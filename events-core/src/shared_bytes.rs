@@ -184,6 +184,7 @@ mod tests {
     #[test]
     fn many_bytes_are_shared_and_few_are_not() {
         assert!([0, 1, INLINE, INLINE + 1, SHARED - 1].iter().all(|&length| !shares(length, 0)));
+        assert!([0, 1, INLINE].iter().all(|&length| !shares(length, INLINE)), "with others behind them");
         assert!(shares(SHARED, 0));
         assert!(shares(1 << 20, 1 << 19));
         assert!(!shares(SHARED, 2 * SHARED), "little of a message would keep all of it");
