@@ -12,7 +12,7 @@ use crate::systems::System;
 use crate::tally::Trips;
 use crate::workload::{Mode, Workload};
 
-/// The share of the time that the host may take from a round at a steady load.
+/// The share of the time that the host may take from a round in which events are timed one by one.
 const QUIET: f64 = 0.01;
 /// How often at most such a round is taken.
 const TRIES: u32 = 5;
@@ -87,11 +87,11 @@ impl Bench {
         rows
     }
 
-    /// One round. One event in a hundred says nothing of a system when the host took more than a hundredth of the time: at
-    /// a steady load such a round is taken again, and the quietest counts. What is lost in any of them is told.
+    /// One round. One event in a hundred says nothing of a system when the host took more than a hundredth of the time: where
+    /// events are timed one by one such a round is taken again, and the quietest counts. What is lost in any of them is told.
     fn round(&self, system: System, workload: &Workload, events: u64, rate: f64) -> Result<Found> {
         let mut quietest = self.once(system, workload, events, rate)?;
-        let tries = if matches!(workload.mode, Mode::Steady | Mode::Same) { TRIES } else { 1 };
+        let tries = if workload.mode == Mode::Burst { 1 } else { TRIES };
         for _ in 1..tries {
             if quietest.stolen <= QUIET {
                 break;
