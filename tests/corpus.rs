@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use events_core::control::{
-    About, Acked, Announced, Begins, Empty, Figures, Leaving, Reached, Replay, Resume, Synced, Topic,
+    About, Acked, Announced, Begins, Empty, Figures, Hold, Leaving, Reached, Replay, Resume, Synced, Topic,
 };
 use events_core::engine::Frame;
 use events_core::frame::{self, Header, flags};
@@ -114,6 +114,7 @@ fn controls() -> Vec<Frame> {
             baseline: vec![(1, 2)],
             sequences: vec![reached],
         }),
+        Topic::Hold { client: 1 }.message(&Hold { on: true }),
         Topic::Shape { fingerprint: 1 }.message(&announced),
         Topic::Stats.message(&Figures::default()),
         Topic::Bye.message(&Leaving { last: true }),

@@ -55,6 +55,16 @@ pub enum Topic {
         /// Who tried.
         client: u64,
     },
+    /// Whoever subscribes to it has a handler that waits for room. Nothing is said on it.
+    Full {
+        /// Who.
+        client: u64,
+    },
+    /// Whether to hold back, since somebody else is [full](Topic::Full). Who listens to `rx` hears it.
+    Hold {
+        /// Who is asked.
+        client: u64,
+    },
     /// The text of a shape.
     Shape {
         /// The fingerprint of that text.
@@ -111,6 +121,8 @@ impl Topic {
                 Topic::Resume { client, number } => format!("resume/{client:016x}/{number:016x}"),
                 Topic::Rx { client } => format!("rx/{client:016x}"),
                 Topic::Denied { client } => format!("rx/{client:016x}/denied"),
+                Topic::Full { client } => format!("full/{client:016x}"),
+                Topic::Hold { client } => format!("rx/{client:016x}/hold"),
                 Topic::Shape { fingerprint } => format!("shape/{fingerprint:016x}"),
                 Topic::Begin { publisher } => format!("begin/{publisher:016x}"),
                 Topic::Stats => "stats".to_owned(),
@@ -143,8 +155,10 @@ impl Topic {
             "resume" => Topic::Resume { client: id(ids.next()?)?, number: id(ids.next()?)? },
             "rx" => match (id(ids.next()?)?, ids.next()) {
                 (client, None) => Topic::Rx { client },
+                (client, Some("hold")) => Topic::Hold { client },
                 (client, Some(_)) => Topic::Denied { client },
             },
+            "full" => Topic::Full { client: id(ids.next()?)? },
             "shape" => Topic::Shape { fingerprint: id(ids.next()?)? },
             "begin" => Topic::Begin { publisher: id(ids.next()?)? },
             "stats" => Topic::Stats,
@@ -205,7 +219,7 @@ macro_rules! bodies {
     ($($name:ident),*) => { $(impl Body for $name {})* };
 }
 
-bodies!(Empty, Leaving, Synced, Acked, Resume, Replay, Denied, Announced, Begins, Figures);
+bodies!(Empty, Leaving, Synced, Acked, Resume, Replay, Denied, Hold, Announced, Begins, Figures);
 
 /// Nothing to say: an empty array.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -282,6 +296,13 @@ pub struct Denied {
     pub emitted: bool,
     /// Which event; `*` for a subscription that is not to one event.
     pub event: String,
+}
+
+/// The body of [`Topic::Hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Until another word, what is not emitted in a handler has to wait.
+    pub on: bool,
 }
 
 /// Where the sequence of one event of one publisher stands.
@@ -389,6 +410,8 @@ mod tests {
             Topic::Resume { client, number },
             Topic::Rx { client },
             Topic::Denied { client },
+            Topic::Full { client },
+            Topic::Hold { client },
             Topic::Shape { fingerprint: 9 },
             Topic::Begin { publisher: 3 },
             Topic::Stats,

@@ -1,6 +1,8 @@
 //! What happens to a state machine, told by bytes.
 
-use events_core::control::{About, Acked, Announced, Begins, Denied, Leaving, Reached, Replay, Resume, Synced, Topic};
+use events_core::control::{
+    About, Acked, Announced, Begins, Denied, Hold, Leaving, Reached, Replay, Resume, Synced, Topic,
+};
 use events_core::delivery::Limits;
 use events_core::engine::Frame;
 use events_core::frame::{self, Header};
@@ -79,7 +81,7 @@ impl Script<'_> {
     }
 
     pub(crate) fn topic(&mut self) -> Topic {
-        match self.byte() % 9 {
+        match self.byte() % 11 {
             0 => Topic::Hello { epoch: self.id() },
             1 => Topic::Sync {
                 client: self.id(),
@@ -97,7 +99,9 @@ impl Script<'_> {
             5 => Topic::Shape { fingerprint: self.id() },
             6 => Topic::Stats,
             7 => Topic::Bye,
-            _ => Topic::Begin { publisher: self.id() },
+            8 => Topic::Begin { publisher: self.id() },
+            9 => Topic::Full { client: self.id() },
+            _ => Topic::Hold { client: self.id() },
         }
     }
 
@@ -130,7 +134,10 @@ impl Script<'_> {
         let topic = self.topic();
         match &topic {
             Topic::Denied { .. } => topic.message(&Denied { emitted: self.bool(), event: self.name() }),
-            Topic::Hello { .. } | Topic::Stats | Topic::Bundles => topic.message(&events_core::control::Empty()),
+            Topic::Hold { .. } => topic.message(&Hold { on: self.bool() }),
+            Topic::Hello { .. } | Topic::Full { .. } | Topic::Stats | Topic::Bundles => {
+                topic.message(&events_core::control::Empty())
+            }
             Topic::Sync { .. } => topic.message(&Synced {
                 epoch: self.id(),
                 baseline: self.standings(),

@@ -14,24 +14,32 @@ use crate::world::{Player, Sums, World, print_row, size, wait_for};
 /// After so many events a handler flushes.
 const FLUSH_EVERY: u64 = 500;
 
-fn emit(client: &Client, name: &str) -> Result<(), Error> {
+/// An array with that many bytes.
+fn payload(bytes: u64) -> Vec<u8> {
+    let length = u32::try_from(bytes).expect("a length of MessagePack").to_be_bytes();
+    let mut payload = [&[0x91, 0xC6][..], &length].concat();
+    payload.resize(payload.len() + bytes as usize, 0xC0);
+    payload
+}
+
+fn emit(client: &Client, name: &str, payload: &[u8]) -> Result<(), Error> {
     let kind = Kind { name, fingerprint: 0, retain: false, shape: &String::new };
-    // An array with one string.
-    client.emit_raw(kind, b"\x91\xA5hello")
+    client.emit_raw(kind, payload)
 }
 
 /// Answers each event with another. Counts.
-pub(crate) fn echo(from: &str, to: &str) {
+pub(crate) fn echo(from: &str, to: &str, bytes: u64) {
     let client = connect(ClientOptions::default());
     let (on, handled) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
     let handler = {
-        let (client, on, handled, to) = (client.clone(), on.clone(), handled.clone(), to.to_owned());
+        let (client, on, handled) = (client.clone(), on.clone(), handled.clone());
+        let (to, payload) = (to.to_owned(), payload(bytes));
         move |_: &_| {
             let handled = handled.fetch_add(1, Ordering::AcqRel) + 1;
             if !on.load(Ordering::Acquire) {
                 return;
             }
-            match emit(&client, &to) {
+            match emit(&client, &to, &payload) {
                 Ok(()) | Err(Error::Backpressure { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
@@ -52,17 +60,17 @@ pub(crate) fn echo(from: &str, to: &str) {
 }
 
 /// Emits at full speed, until it is told to stop.
-pub(crate) fn feeder(to: &str) {
+pub(crate) fn feeder(to: &str, bytes: u64) {
     let client = connect(ClientOptions::default());
     let on = Arc::new(AtomicBool::new(true));
     say("ready");
     let mut commands = commands();
     commands.next();
     let feeding = {
-        let (client, on, to) = (client.clone(), on.clone(), to.to_owned());
+        let (client, on, to, payload) = (client.clone(), on.clone(), to.to_owned(), payload(bytes));
         std::thread::spawn(move || {
             while on.load(Ordering::Acquire) {
-                match emit(&client, &to) {
+                match emit(&client, &to, &payload) {
                     Ok(()) | Err(Error::Backpressure { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }
@@ -87,13 +95,13 @@ fn tell(client: &Client, handled: u64) {
 }
 
 /// Each program of the circle turns one event into the next.
-fn circle(row: &str, names: &[&str]) {
+fn circle(row: &str, names: &[&str], bytes: u64) {
     let world = World::new();
     let mut server = world.start("server");
     let mut echoes: Vec<Player> = (0..names.len())
-        .map(|index| world.start(&format!("echo {} {}", names[index], names[(index + 1) % names.len()])))
+        .map(|index| world.start(&format!("echo {} {} {bytes}", names[index], names[(index + 1) % names.len()])))
         .collect();
-    let mut feeder = world.start(&format!("feeder {}", names[0]));
+    let mut feeder = world.start(&format!("feeder {} {bytes}", names[0]));
     feeder.tell("on");
 
     let began = Instant::now();
@@ -143,15 +151,25 @@ fn circle(row: &str, names: &[&str]) {
 
 #[test]
 fn a_handler_that_emits_what_it_gets_goes_on() {
-    circle("circle of one", &["RING_A"]);
+    circle("circle of one", &["RING_A"], 5);
 }
 
 #[test]
 fn two_programs_that_answer_each_other_go_on() {
-    circle("circle of two", &["RING_A", "RING_B"]);
+    circle("circle of two", &["RING_A", "RING_B"], 5);
+}
+
+#[test]
+fn two_programs_that_answer_each_other_with_a_kilobyte_go_on() {
+    circle("circle of two, 1 KB", &["RING_A", "RING_B"], 1 << 10);
+}
+
+#[test]
+fn two_programs_that_answer_each_other_with_16_kilobytes_go_on() {
+    circle("circle of two, 16 KB", &["RING_A", "RING_B"], 16 << 10);
 }
 
 #[test]
 fn a_ring_of_three_goes_on() {
-    circle("circle of three", &["RING_A", "RING_B", "RING_C"]);
+    circle("circle of three", &["RING_A", "RING_B", "RING_C"], 5);
 }

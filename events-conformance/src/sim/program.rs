@@ -201,7 +201,7 @@ impl Program {
             match action {
                 Action::Subscribe(topic) => net.subscribe(self.at, &topic),
                 Action::Unsubscribe(topic) => net.unsubscribe(self.at, &topic),
-                Action::Denied(_) => {}
+                Action::Denied(_) | Action::Hold(_) => {}
                 Action::Send(message) => net.wires[self.at].backlog.push_back(message),
                 Action::Step(step) => {
                     if let Step::Activate { registration, .. } = &step {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -41,6 +42,8 @@ pub(super) struct Reader {
     /// When the server last heard that the handlers move on though there is no room. Each frame that is handled makes room
     /// for a moment, and the server sees only a queue that stays full, since ZeroMQ opens it again when half of it is gone.
     told: Instant,
+    /// The server was told that a handler waits for room.
+    full: bool,
     /// Between a greeting and the loss of that connection.
     connected: bool,
     /// Why there is no connection, as it was told last.
@@ -83,6 +86,7 @@ impl Reader {
             skipped: FxHashMap::default(),
             handlers: Handlers { progress: 0, moved: now, kept_up: (now, 0), warn_at: now },
             told: now,
+            full: false,
             connected: false,
             trouble: None,
             behind: false,
@@ -209,6 +213,7 @@ impl Reader {
                 Action::Unsubscribe(topic) => self.link.unsubscribe(&topic)?,
                 Action::Send(message) => self.shared.outbox.control(&message),
                 Action::Step(step) => self.step(step),
+                Action::Hold(on) => self.shared.outbox.hold(on),
                 Action::Denied(denied) => self.shared.denied(denied),
                 Action::Acked(acked) => self.shared.outbox.acked(acked),
                 Action::Greeted { greeting, epoch } => {
@@ -284,6 +289,7 @@ impl Reader {
         let (bytes, limit) = (self.shared.inbox.bytes(), self.shared.inbox_limit());
         let (now, at) = (self.now(), Instant::now());
         self.watch_handlers(bytes, limit, at);
+        self.say_whether_full(bytes, limit, at);
         if self.shared.options.when_slow == WhenSlow::Skip {
             if bytes < limit / 2 {
                 self.tell_skipped();
@@ -303,12 +309,8 @@ impl Reader {
         if bytes < limit {
             return Ok(true);
         }
-        let (rest, stall) = (at.duration_since(self.handlers.moved), self.stall());
-        if at.duration_since(self.told) >= stall / 4 && rest < stall / 2 {
-            self.told = at;
-            self.subscriber.alive(&mut self.actions);
-        }
-        if rest >= stall / 4 * 3 {
+        self.say_that_it_lives(at);
+        if at.duration_since(self.handlers.moved) >= self.stall() / 4 * 3 {
             self.behind = true;
             self.subscriber.fall_behind(now, &mut self.actions);
             return Ok(true);
@@ -316,6 +318,35 @@ impl Reader {
         // Another server keeps what this client lacks only for so long: its greeting must not wait for handlers. It
         // comes behind what the connection before has brought, which its queues bound.
         Ok(self.subscriber.ignores_frames() || self.link.is_ending()?)
+    }
+
+    /// Tells the server when a handler has to wait for room, and when there is room again: while it waits, others hold
+    /// back.
+    fn say_whether_full(&mut self, bytes: usize, limit: usize, at: Instant) {
+        // A handler that waits for something else, a flush say, uses up the reserve as well.
+        let room = self.shared.options.inbox;
+        let short = self.shared.short.load(Ordering::Acquire) || (bytes >= room && limit > room);
+        if self.full {
+            let ease = bytes < room / 2 && self.shared.outbox.has_much_room();
+            if ease {
+                self.shared.short.store(false, Ordering::Release);
+                self.full = false;
+                self.subscriber.full(false, &mut self.actions);
+            } else {
+                self.say_that_it_lives(at);
+            }
+        } else if short {
+            (self.full, self.told) = (true, at);
+            self.subscriber.full(true, &mut self.actions);
+        }
+    }
+
+    fn say_that_it_lives(&mut self, at: Instant) {
+        let stall = self.stall();
+        if at.duration_since(self.told) >= stall / 4 && at.duration_since(self.handlers.moved) < stall / 2 {
+            self.told = at;
+            self.subscriber.alive(&mut self.actions);
+        }
     }
 
     fn stall(&self) -> Duration {

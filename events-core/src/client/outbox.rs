@@ -64,11 +64,16 @@ struct State {
     last_acked: u64,
     /// Emits in handlers that wait for room: they go first.
     handlers_waiting: usize,
+    /// A handler has waited for room in vain, and the server has taken nothing since: the next do not wait. What they
+    /// handle makes room in the inbox, and so a circle that is full loosens.
+    jammed: bool,
     emitted: u64,
     refused: u64,
     /// No server has greeted, or the one that has is leaving or gone: what is emitted is kept for the
     /// next. What was queued for a server that is gone would reach the next one ahead of the repair.
     paused: bool,
+    /// Only handlers may emit: what they are called with has to go somewhere, and there is no room elsewhere.
+    held: bool,
     closed: bool,
 }
 
@@ -82,9 +87,11 @@ impl Outbox {
             alone: (0, Instant::now()),
             last_acked: 0,
             handlers_waiting: 0,
+            jammed: false,
             emitted: 0,
             refused: 0,
             paused: true,
+            held: false,
             closed: false,
         };
         Outbox { state: Mutex::new(state), acked: Condvar::new(), pass: Condvar::new(), limits }
@@ -101,7 +108,9 @@ impl Outbox {
         let mut state = lock(&self.state);
         while !self.take(&mut state, kind, first, put)? {
             let left = limit.saturating_sub(since.elapsed());
-            if left.is_zero() {
+            if left.is_zero() || (first && state.jammed) {
+                // Who asked for no wait has not waited in vain.
+                state.jammed |= first && !limit.is_zero();
                 return Err(self.refuse(&mut state, kind, Refused::Full));
             }
             state.send();
@@ -117,7 +126,7 @@ impl Outbox {
         if state.closed {
             return Err(Error::Closed);
         }
-        if state.handlers_waiting > 0 && !first {
+        if (state.held || state.handlers_waiting > 0) && !first {
             return Ok(false);
         }
         match state.publisher.record(kind, microseconds_now, put) {
@@ -173,7 +182,9 @@ impl Outbox {
     /// Takes what the server acknowledges.
     pub(crate) fn acked(&self, acked: Acked) {
         let mut state = lock(&self.state);
+        let before = state.publisher.acked_position();
         state.publisher.acked(acked);
+        state.jammed &= state.publisher.acked_position() == before;
         state.send();
         drop(state);
         self.acked.notify_all();
@@ -182,7 +193,7 @@ impl Outbox {
     /// A server greets.
     pub(crate) fn greeted(&self, greeting: Greeting, epoch: u64) {
         let mut state = lock(&self.state);
-        state.paused = false;
+        (state.paused, state.held) = (false, false);
         if greeting != Greeting::First
             && let Err(error) = state.link.reset()
         {
@@ -190,6 +201,17 @@ impl Outbox {
         }
         state.publisher.greeted(greeting, epoch);
         state.send();
+    }
+
+    /// Somebody who listens to what is emitted here has no room, or has room again.
+    pub(crate) fn hold(&self, on: bool) {
+        lock(&self.state).held = on;
+        self.acked.notify_all();
+    }
+
+    /// Whether half of the queue is empty.
+    pub(crate) fn has_much_room(&self) -> bool {
+        lock(&self.state).publisher.unacked_bytes() < self.limits.queue / 2
     }
 
     /// The server is leaving, or gone.
@@ -400,6 +422,60 @@ mod tests {
         until(&|| lock(&sent).len() == before + 2);
         outbox.close();
         thread.join().expect("the uplink thread ends");
+    }
+
+    #[test]
+    fn while_it_is_held_only_handlers_emit() {
+        let (outbox, _) = outbox();
+        outbox.hold(true);
+        let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
+        let put = &mut |out: &mut Vec<u8>| {
+            out.push(0xc0);
+            Ok(())
+        };
+        assert!(!outbox.emit(&kind, false, put).expect("no error"));
+        assert!(outbox.emit(&kind, true, put).expect("no error"));
+        let waits = thread::spawn({
+            let outbox = Arc::clone(&outbox);
+            move || {
+                let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
+                outbox.emit_within(Duration::from_secs(60), &kind, false, &mut |out| {
+                    out.push(0xc0);
+                    Ok(())
+                })
+            }
+        });
+        outbox.hold(false);
+        waits.join().expect("no panic").expect("there is room");
+        // Another server knows nothing of it.
+        outbox.hold(true);
+        outbox.greeted(Greeting::New, 2);
+        emit(&outbox);
+    }
+
+    #[test]
+    fn where_one_handler_has_waited_in_vain_the_next_do_not_wait() {
+        let sent = Sent::default();
+        let limits = Limits { queue: 1, ..Limits::default() };
+        let outbox = Outbox::new(1, limits, Box::new(Link(Arc::clone(&sent))));
+        outbox.greeted(Greeting::First, 1);
+        emit(&outbox);
+        let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
+        let put = &mut |out: &mut Vec<u8>| {
+            out.push(0xc0);
+            Ok(())
+        };
+        let mut emit_within = |limit, first| outbox.emit_within(limit, &kind, first, put);
+        let (moment, long) = (Duration::from_millis(1), Duration::from_secs(1_000));
+        emit_within(Duration::ZERO, true).expect_err("no room");
+        assert!(!lock(&outbox.state).jammed);
+        emit_within(moment, false).expect_err("no room");
+        assert!(!lock(&outbox.state).jammed);
+        emit_within(moment, true).expect_err("no room");
+        emit_within(long, true).expect_err("no room, and no wait");
+        outbox.acked(Acked { next: 2, again: false, keep: false });
+        emit_within(long, true).expect("room");
+        assert!(!lock(&outbox.state).jammed);
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub(crate) struct Shared {
     pub(super) starving: AtomicBool,
     /// A handler waits for the server: more may be read meanwhile.
     pub(super) handler_waits: AtomicBool,
+    /// A handler has waited for room of late, and there may be none yet.
+    pub(super) short: AtomicBool,
     /// The registration whose handler was called last.
     pub(super) current: AtomicU64,
     pub(super) counters: Counters,
@@ -105,6 +107,9 @@ pub(super) struct Registry {
     refused: FxHashSet<String>,
 }
 
+/// How much more is read while a handler waits for the server. Others hold back as soon as it begins to be used, so it
+/// has to take what is on its way then: up to a queue of 8 MiB from each of them.
+const RESERVE: usize = 8;
 /// How many of them are remembered.
 const REFUSED: usize = 4096;
 /// How many answers wait for whoever asks for them again.
@@ -131,6 +136,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             starving: AtomicBool::new(false),
             handler_waits: AtomicBool::new(false),
+            short: AtomicBool::new(false),
             current: AtomicU64::new(0),
             counters: Counters::default(),
             limiter: Limiter::default(),
@@ -171,6 +177,9 @@ impl Shared {
             Wait::Never => self.outbox.emit_within(Duration::ZERO, kind, in_handler, put),
             Wait::ForRoom if in_handler => {
                 let limit = Duration::from_micros(limits.stall / 4).min(*emit_limit);
+                if !self.short.swap(true, Ordering::AcqRel) {
+                    self.wake_reader();
+                }
                 self.waiting(|shared| shared.outbox.emit_within(limit, kind, true, put))
             }
             Wait::ForRoom => self.outbox.emit_within(*emit_limit, kind, false, put),
@@ -205,7 +214,7 @@ impl Shared {
     }
 
     pub(super) fn inbox_limit(&self) -> usize {
-        if self.handler_waits.load(Ordering::Acquire) { self.options.inbox * 4 } else { self.options.inbox }
+        if self.handler_waits.load(Ordering::Acquire) { self.options.inbox * RESERVE } else { self.options.inbox }
     }
 
     pub(super) fn command(&self, command: Command) {

@@ -209,6 +209,12 @@ impl Intake {
         stream.map_or(0, |stream| stream.base)
     }
 
+    /// The events of this publisher.
+    pub fn names(&self, publisher: u64) -> impl Iterator<Item = &str> {
+        let known = self.publishers.get(&publisher);
+        known.into_iter().flat_map(|known| known.streams.keys().map(|name| &**name))
+    }
+
     /// Where all sequences stand: publisher, event, base and present.
     pub fn all_streams(&self) -> impl Iterator<Item = (u64, &str, u64, Stream)> {
         self.publishers.iter().flat_map(|(&publisher, known)| {

@@ -120,6 +120,11 @@ impl Interests {
         (named.single == 0 && all.single == 0).then(|| Class(named.numbers.wrapping_add(all.numbers)))
     }
 
+    /// What a connection subscribed to among events.
+    pub fn of(&self, peer: Peer) -> impl Iterator<Item = &[u8]> {
+        self.peers.get(&peer).into_iter().flat_map(|connection| connection.topics.iter().map(|topic| &**topic))
+    }
+
     fn change(&mut self, topic: &[u8], change: impl FnOnce(&mut Sum)) {
         match kind(topic) {
             Kind::Name => {

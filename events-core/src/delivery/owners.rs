@@ -65,6 +65,8 @@ impl Owners {
             Some(
                 Topic::Rx { client: id }
                 | Topic::Denied { client: id }
+                | Topic::Full { client: id }
+                | Topic::Hold { client: id }
                 | Topic::Sync { client: id, .. }
                 | Topic::Ack { publisher: id },
             ) => self.may_use(*id, subscription.owner),

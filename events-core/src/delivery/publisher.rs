@@ -307,6 +307,12 @@ impl Publisher {
         self.end() - self.acked_position()
     }
 
+    /// How many bytes the server has not acknowledged, but for the open message.
+    #[must_use]
+    pub fn unacked_bytes(&self) -> usize {
+        self.window.unacked_bytes()
+    }
+
     /// How many bytes are kept to be sent again.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {

@@ -11,6 +11,7 @@ mod aside;
 mod contents;
 mod controls;
 mod frames;
+mod holds;
 mod leaving;
 mod permits;
 mod replays;
@@ -25,6 +26,7 @@ use rustc_hash::FxHashMap;
 
 use self::answers::{Answer, Answers};
 use self::aside::Aside;
+use self::holds::Holds;
 use self::permits::{Permits, Sender};
 use self::stalls::Stalls;
 use super::intake::Intake;
@@ -71,6 +73,7 @@ pub struct Relay {
     /// Since when nothing could be published.
     blocked: Option<Now>,
     stalls: Stalls,
+    holds: Holds,
     /// Until when nothing leaves the ring, since subscribers of an older server may want it.
     grace: Option<Now>,
     /// The ring has grown beyond its limit meanwhile, and publishers keep as much.
@@ -96,6 +99,8 @@ struct Client {
     replay: Option<Replay>,
     /// The attempt that was served last: it may be asked for twice.
     served: Option<u64>,
+    /// It was told to hold back.
+    holds: bool,
 }
 
 /// What the caller of [`Relay::turn`] does next.
@@ -132,6 +137,7 @@ impl Relay {
             aside: Aside::default(),
             blocked: None,
             stalls: Stalls::default(),
+            holds: Holds::default(),
             grace: None,
             grown: false,
             leaving: None,
@@ -194,6 +200,7 @@ impl Relay {
         // What there is to say about frames goes out before their acknowledgement.
         self.answer(hub, now)?;
         self.acknowledge(hub, now)?;
+        self.hold(hub, now)?;
         self.load = hub.load();
         if now >= self.next_stats {
             self.next_stats = now + STATS_EVERY;
@@ -208,6 +215,9 @@ impl Relay {
         }
         let mut until = self.next_stats;
         if let Some(due) = self.intake.next_ack() {
+            until = until.min(due);
+        }
+        if let Some(due) = self.holds.due() {
             until = until.min(due);
         }
         if let Some(due) = self.answers.due() {
@@ -265,7 +275,10 @@ impl Relay {
                     if peer.is_none() || !connections.contains(&peer) {
                         connections.push(peer);
                     }
-                    self.clients.insert(client, Client { peer, connections, seen: now, replay: None, served: None });
+                    self.clients.insert(
+                        client,
+                        Client { peer, connections, seen: now, replay: None, served: None, holds: false },
+                    );
                     self.deny_again(client, now);
                 }
             }
@@ -282,6 +295,12 @@ impl Relay {
                         self.clients.remove(&client);
                     }
                 }
+            }
+            (Topic::Full { client }, on) => {
+                if let Some(entry) = self.clients.get_mut(&client) {
+                    entry.seen = now;
+                }
+                self.holds.full(client, on);
             }
             (Topic::Sync { client, number, about }, true) => {
                 if let Some(entry) = self.clients.get_mut(&client) {

@@ -16,7 +16,7 @@ use hashlink::LinkedHashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::{Limits, Now};
-use crate::control::{self, About, Leaving, Replay, Resume, Synced, Topic};
+use crate::control::{self, About, Hold, Leaving, Replay, Resume, Synced, Topic};
 use crate::engine::Frame;
 use crate::frame::bundle::views;
 use crate::frame::{self, Bundle, Content, FIRST_BYTES, View, flags};
@@ -209,6 +209,12 @@ impl Subscriber {
         actions.push_back(Action::Unsubscribe(topic));
     }
 
+    /// Tells the server that a handler of this client waits for room, or that there is room again.
+    pub fn full(&self, full: bool, actions: &mut VecDeque<Action>) {
+        let topic = Topic::Full { client: self.client }.bytes();
+        actions.push_back(if full { Action::Subscribe(topic) } else { Action::Unsubscribe(topic) });
+    }
+
     /// When [`tick`](Subscriber::tick) has something to do at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Now> {
@@ -330,12 +336,18 @@ impl Subscriber {
                 }
             }
             Topic::Denied { .. } => actions.extend(control::body(bytes).map(Action::Denied)),
+            Topic::Hold { .. } => actions.extend(control::body(bytes).map(|Hold { on }| Action::Hold(on))),
             Topic::Bye => match control::body::<Leaving>(bytes) {
                 Some(Leaving { last: true }) => self.bye(actions),
                 Some(Leaving { last: false }) => actions.push_back(Action::Pause),
                 None => {}
             },
-            Topic::Resume { .. } | Topic::Shape { .. } | Topic::Begin { .. } | Topic::Stats | Topic::Bundles => {}
+            Topic::Resume { .. }
+            | Topic::Full { .. }
+            | Topic::Shape { .. }
+            | Topic::Begin { .. }
+            | Topic::Stats
+            | Topic::Bundles => {}
         }
     }
 

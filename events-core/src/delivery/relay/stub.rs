@@ -20,15 +20,22 @@ pub(super) struct Stub {
 
 impl Stub {
     pub(super) fn told(&mut self, topic: &Topic, peer: u64) {
-        let (topic, peer) = (topic.bytes(), Some(Peer(peer)));
-        self.told.push_back(Subscription { on: true, topic, peer, owner: None });
+        self.subscribed(topic.bytes(), true, peer);
+    }
+
+    pub(super) fn subscribed(&mut self, topic: Vec<u8>, on: bool, peer: u64) {
+        self.told.push_back(Subscription { on, topic, peer: Some(Peer(peer)), owner: None });
     }
 
     /// An empty frame of a publisher that says that it begins there.
     pub(super) fn emit(&mut self, publisher: u64, position: u64) {
+        self.emit_as("E", publisher, position);
+    }
+
+    pub(super) fn emit_as(&mut self, name: &str, publisher: u64, position: u64) {
         let header = Header { flags: flags::OLDEST, publisher, position, sequence: 0, fingerprint: 0, sent_at: 0 };
         let mut bytes = Vec::new();
-        frame::begin(&mut bytes, "E", &header);
+        frame::begin(&mut bytes, name, &header);
         self.frames.push_back(Frame::new(bytes));
     }
 }

@@ -18,6 +18,8 @@ pub enum Action {
     Acked(Acked),
     /// The server drops what this client's key may not do.
     Denied(Denied),
+    /// From now on only handlers may emit, or everybody again.
+    Hold(bool),
     /// A server greets.
     Greeted {
         /// How it compares with what was before.
