@@ -54,7 +54,7 @@ pub struct ClientOptions {
     pub register_limit: Duration,
     /// What happens while handlers are slower than events come.
     pub when_slow: WhenSlow,
-    /// Bytes of events that wait for handlers before [`when_slow`](ClientOptions::when_slow) applies; eight times as many
+    /// Bytes of events that wait for handlers before [`when_slow`](ClientOptions::when_slow) applies; six times as many
     /// while a handler waits for the server. Default: 4 MiB.
     pub inbox: usize,
     /// Windows, queues and times of the delivery.

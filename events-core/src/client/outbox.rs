@@ -32,6 +32,9 @@ const PASS: Duration = Duration::from_micros(100);
 const PAUSE: u32 = 2;
 /// After so many the uplink thread waits for the next one, until it is woken.
 const REST: u32 = 10;
+/// While only handlers may emit, one event of somebody else passes after so long, and then another. Who answers slowly has
+/// enough to do and nobody is refused; and a circle takes long to fill by that.
+const HELD: Duration = Duration::from_secs(1);
 /// How often at least a flush asks for an acknowledgement.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -72,8 +75,9 @@ struct State {
     /// No server has greeted, or the one that has is leaving or gone: what is emitted is kept for the
     /// next. What was queued for a server that is gone would reach the next one ahead of the repair.
     paused: bool,
-    /// Only handlers may emit: what they are called with has to go somewhere, and there is no room elsewhere.
-    held: bool,
+    /// Only handlers may emit, since then or since somebody else has: what they are called with has to go somewhere, and
+    /// there is no room elsewhere.
+    held: Option<Instant>,
     closed: bool,
 }
 
@@ -91,7 +95,7 @@ impl Outbox {
             emitted: 0,
             refused: 0,
             paused: true,
-            held: false,
+            held: None,
             closed: false,
         };
         Outbox { state: Mutex::new(state), acked: Condvar::new(), pass: Condvar::new(), limits }
@@ -114,8 +118,10 @@ impl Outbox {
                 return Err(self.refuse(&mut state, kind, Refused::Full));
             }
             state.send();
+            let turn = state.held_for().filter(|held| !first && !held.is_zero());
+            let wait = turn.map_or(left, |turn| left.min(turn));
             state.handlers_waiting += usize::from(first);
-            state = self.acked.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state = self.acked.wait_timeout(state, wait).map_or_else(|error| error.into_inner().0, |(state, _)| state);
             state.handlers_waiting -= usize::from(first);
         }
         Ok(())
@@ -126,7 +132,7 @@ impl Outbox {
         if state.closed {
             return Err(Error::Closed);
         }
-        if (state.held || state.handlers_waiting > 0) && !first {
+        if !first && (state.handlers_waiting > 0 || state.held.is_some()) && !state.lets_pass() {
             return Ok(false);
         }
         match state.publisher.record(kind, microseconds_now, put) {
@@ -193,7 +199,7 @@ impl Outbox {
     /// A server greets.
     pub(crate) fn greeted(&self, greeting: Greeting, epoch: u64) {
         let mut state = lock(&self.state);
-        (state.paused, state.held) = (false, false);
+        (state.paused, state.held) = (false, None);
         if greeting != Greeting::First
             && let Err(error) = state.link.reset()
         {
@@ -205,7 +211,7 @@ impl Outbox {
 
     /// Somebody who listens to what is emitted here has no room, or has room again.
     pub(crate) fn hold(&self, on: bool) {
-        lock(&self.state).held = on;
+        lock(&self.state).held = on.then(Instant::now);
         self.acked.notify_all();
     }
 
@@ -308,6 +314,21 @@ impl Outbox {
 }
 
 impl State {
+    /// How long nobody but a handler may emit yet; `None` if all may.
+    fn held_for(&self) -> Option<Duration> {
+        self.held.map(|since| HELD.saturating_sub(since.elapsed()))
+    }
+
+    /// Whether it is the turn of somebody who is no handler, though they go first.
+    #[cold]
+    fn lets_pass(&mut self) -> bool {
+        let passes = self.handlers_waiting == 0 && self.held_for().is_none_or(|left| left.is_zero());
+        if passes && let Some(since) = &mut self.held {
+            *since = Instant::now();
+        }
+        passes
+    }
+
     /// Hands the engine what may be on its way.
     fn send(&mut self) {
         while !self.paused
@@ -447,6 +468,12 @@ mod tests {
         });
         outbox.hold(false);
         waits.join().expect("no panic").expect("there is room");
+        // One passes after a while, and then none for as long.
+        let past = Instant::now().checked_sub(HELD).expect("a machine that is up for longer");
+        outbox.hold(true);
+        lock(&outbox.state).held = Some(past);
+        emit(&outbox);
+        assert!(!outbox.emit(&kind, false, put).expect("no error"));
         // Another server knows nothing of it.
         outbox.hold(true);
         outbox.greeted(Greeting::New, 2);
