@@ -95,7 +95,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            frame: 128 << 10,
+            frame: 256 << 10,
             largest_frame: 16 << 20,
             window: 16 << 20,
             window_frames: 96,

@@ -111,7 +111,7 @@ impl Program {
 
     /// Whether the uplink thread has something to do.
     pub fn may_pass(&self) -> bool {
-        self.publisher.is_open() || (!self.paused && self.publisher.can_send())
+        self.publisher.open_bytes() > 0 || (!self.paused && self.publisher.can_send())
     }
 
     /// When [`Program::tick`] is due.

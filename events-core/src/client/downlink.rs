@@ -44,6 +44,8 @@ pub(super) struct Reader {
     told: Instant,
     /// The server was told that a handler waits for room.
     full: bool,
+    /// Behind what was read last there was nothing more.
+    emptied: bool,
     /// Between a greeting and the loss of that connection.
     connected: bool,
     /// Why there is no connection, as it was told last.
@@ -87,6 +89,7 @@ impl Reader {
             handlers: Handlers { progress: 0, moved: now, kept_up: (now, 0), warn_at: now },
             told: now,
             full: false,
+            emptied: false,
             connected: false,
             trouble: None,
             behind: false,
@@ -141,6 +144,7 @@ impl Reader {
     /// than a message.
     fn arrived(&mut self, first: Arrival) -> Result<(), EngineError> {
         let (now, limit) = (self.now(), self.shared.inbox_limit());
+        self.emptied = false;
         let mut next = first;
         for _ in 1..AT_ONCE {
             self.arrival(next, now)?;
@@ -149,10 +153,18 @@ impl Reader {
             }
             match self.link.at_hand()? {
                 Some(arrival) => next = arrival,
-                None => return Ok(()),
+                None => {
+                    self.emptied = true;
+                    return Ok(());
+                }
             }
         }
         self.arrival(next, now)
+    }
+
+    /// Whether there was nothing behind what was read last.
+    pub(super) fn has_emptied(&self) -> bool {
+        self.emptied
     }
 
     fn arrival(&mut self, arrival: Arrival, now: Now) -> Result<(), EngineError> {

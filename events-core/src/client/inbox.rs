@@ -22,6 +22,8 @@ use crate::registration::Slot;
 
 /// Up to so many bytes whoever read them handles them as well: to wake the other thread would take longer.
 const AT_ONCE: usize = 8 << 10;
+/// Up to so many if nothing more was there: what comes meanwhile waits for a moment, and nobody has to be woken.
+const AT_ONCE_IF_ALL: usize = 512 << 10;
 /// How often the thread that waits looks whether the other comes back from a handler.
 const LOOK: Duration = Duration::from_millis(10);
 /// After so many looks at which nothing had happened it waits until it is woken.
@@ -148,7 +150,8 @@ impl Inbox {
             return Some(reader);
         }
         // Only while the other waits: nothing is being handled then.
-        if !queue.waiting || queue.closed || self.bytes() > AT_ONCE {
+        let most = if reader.has_emptied() { AT_ONCE_IF_ALL } else { AT_ONCE };
+        if !queue.waiting || queue.closed || self.bytes() > most {
             drop(queue);
             self.announce();
             return Some(reader);

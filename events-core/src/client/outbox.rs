@@ -26,8 +26,13 @@ const WHILE: Duration = Duration::from_micros(100);
 /// have fewer. Where many share a processor, whoever emits loses it to those that his event wakes. He never emits four in
 /// 100 µs, and events that each leave by themselves keep it so.
 const BEHIND: u64 = 512;
-/// How often the uplink thread passes by in a burst.
+/// How often the uplink thread passes by in a burst that is slow.
 const PASS: Duration = Duration::from_micros(100);
+/// It takes that much longer to come again for so many bytes that it has found, since waking others costs the same for a small
+/// message as for a large one.
+const FOR_EACH: usize = 32 << 10;
+/// And that is the longest.
+const LONGEST_PASS: Duration = Duration::from_micros(300);
 /// After so many passes without anything to send the burst is over.
 const PAUSE: u32 = 2;
 /// After so many the uplink thread waits for the next one, until it is woken.
@@ -295,7 +300,8 @@ impl Outbox {
                 state = self.pass.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if state.publisher.is_open() || (!state.paused && state.publisher.can_send()) {
+            let found = state.publisher.open_bytes();
+            if found > 0 || (!state.paused && state.publisher.can_send()) {
                 quiet = 0;
                 state.publisher.seal();
                 state.send();
@@ -304,7 +310,7 @@ impl Outbox {
                 state.burst &= quiet < PAUSE || state.publisher.unacked_frames() > BEHIND;
                 state.passing = quiet < REST;
             }
-            state = self.wait(state, PASS);
+            state = self.wait(state, until_next(found));
         }
     }
 
@@ -353,6 +359,11 @@ impl State {
             tracing::debug!(error = &error as &dyn std::error::Error, "a frame was not sent");
         }
     }
+}
+
+/// When to pass by again after so many bytes were found.
+fn until_next(found: usize) -> Duration {
+    LONGEST_PASS.min(PASS + PASS.mul_f64(found as f64 / FOR_EACH as f64))
 }
 
 /// The time of day in microseconds since 1970.
@@ -443,6 +454,13 @@ mod tests {
         until(&|| lock(&sent).len() == before + 2);
         outbox.close();
         thread.join().expect("the uplink thread ends");
+    }
+
+    #[test]
+    fn a_pass_is_the_longer_the_more_the_last_one_found() {
+        for (found, micros) in [(0, 100), (FOR_EACH / 2, 150), (FOR_EACH, 200), (2 * FOR_EACH, 300), (1 << 24, 300)] {
+            assert_eq!(until_next(found), Duration::from_micros(micros), "{found}");
+        }
     }
 
     #[test]

@@ -264,10 +264,10 @@ impl Publisher {
         self.window.append(message, frames);
     }
 
-    /// Whether records wait in an open message.
+    /// The size of the open message, 0 if none is open.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.open.is_some()
+    pub fn open_bytes(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.bytes.len())
     }
 
     /// The next message for the server, as long as not too much is on its way.

@@ -10,7 +10,7 @@ use super::sys::{self, Message, SharedMessage};
 use crate::engine::Peer;
 
 /// Bytes that an ipc connection holds between two programs; the system counts twice as many, for itself as well. With
-/// what it gives by itself, 104 KiB, a message of 128 KiB never fits: both sides take turns to wait for each other.
+/// what it gives by itself, 104 KiB, a full message never fits: both sides take turns to wait for each other.
 const SENT_AHEAD: i32 = 512 << 10;
 
 /// The connections from which a subscription came and that still stand.
