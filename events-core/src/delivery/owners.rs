@@ -146,9 +146,11 @@ mod tests {
         for topic in [&b"E\0"[..], b"E", b"\xFFhello/", b"\xFFbye", b"\xFFstats"] {
             assert!(owners.may_hear(&on(topic, ONE), Topic::parse(topic).as_ref()), "{topic:?}");
         }
-        let rx = Topic::Rx { client: 7 };
-        assert!(owners.may_hear(&on(&rx.bytes(), ONE), Some(&rx)));
-        assert!(!owners.may_hear(&on(&rx.bytes(), OTHER), Some(&rx)));
+        let (client, publisher) = (7, 7);
+        for own in [Topic::Rx { client }, Topic::Ack { publisher }, Topic::Full { client }, Topic::Hold { client }] {
+            assert!(owners.may_hear(&on(&own.bytes(), ONE), Some(&own)));
+            assert!(!owners.may_hear(&on(&own.bytes(), OTHER), Some(&own)));
+        }
     }
 
     #[test]

@@ -300,7 +300,7 @@ impl Relay {
                 if let Some(entry) = self.clients.get_mut(&client) {
                     entry.seen = now;
                 }
-                self.holds.full(client, on);
+                self.holds.full(client, on, now);
             }
             (Topic::Sync { client, number, about }, true) => {
                 if let Some(entry) = self.clients.get_mut(&client) {

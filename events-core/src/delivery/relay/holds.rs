@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Relay, sent};
 use crate::control::{self, Topic};
@@ -22,7 +22,8 @@ const AGAIN: Now = 2_000;
 /// Who is full, and whether anybody holds back.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
-    full: FxHashSet<u64>,
+    /// Since when, or when that was last logged.
+    full: FxHashMap<u64, Now>,
     any: bool,
     /// When to look again.
     next: Now,
@@ -38,9 +39,9 @@ struct Wanted<'a> {
 
 impl Holds {
     /// A handler of this client waits for room, or there is room again.
-    pub(super) fn full(&mut self, client: u64, on: bool) {
+    pub(super) fn full(&mut self, client: u64, on: bool, now: Now) {
         if on {
-            self.full.insert(client);
+            self.full.entry(client).or_insert(now);
         } else {
             self.full.remove(&client);
         }
@@ -96,9 +97,19 @@ impl Relay {
     /// Those who emit what somebody wants that is full, or what their handlers may answer with that, and so on.
     fn feeding(&mut self, now: Now) -> FxHashSet<u64> {
         let Relay { holds, clients, interests, intake, limits, .. } = self;
-        holds.full.retain(|client| clients.contains_key(client));
+        holds.full.retain(|client, _| clients.contains_key(client));
+        for (client, since) in &mut holds.full {
+            if now.saturating_sub(*since) >= limits.patience {
+                *since = now;
+                let client = format!("{client:016x}");
+                tracing::warn!(
+                    client,
+                    "handlers of a client have no room, and whoever emits what reaches it holds back"
+                );
+            }
+        }
         // Who is stopped, or whose handler does not come back, holds nobody up.
-        let full = holds.full.iter().filter_map(|client| clients.get(client));
+        let full = holds.full.keys().filter_map(|client| clients.get(client));
         let moves = full.filter(|client| now.saturating_sub(client.seen) < limits.stall);
         let mut wanted = Wanted { interests, topics: FxHashSet::default(), all: false };
         moves.for_each(|client| wanted.add(client.peer));
