@@ -6,6 +6,8 @@
 //!                     the rest when the uplink thread passes by
 //! ```
 
+mod turns;
+
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +18,7 @@ use crate::delivery::subscriber::Greeting;
 use crate::engine::{Frame, Uplink};
 use crate::error::Error;
 use crate::lock;
+use turns::Turns;
 
 /// So many events leave at once in [`WHILE`], each in a frame of its own; with one more it is a burst. Two programs that
 /// answer each other are none: a round trip is longer than a third of that.
@@ -37,9 +40,6 @@ const LONGEST_PASS: Duration = Duration::from_micros(300);
 const PAUSE: u32 = 2;
 /// After so many the uplink thread waits for the next one, until it is woken.
 const REST: u32 = 10;
-/// While only handlers may emit, one event of somebody else passes after so long, and then another. Who answers slowly has
-/// enough to do and nobody is refused; and a circle takes long to fill by that.
-const HELD: Duration = Duration::from_secs(1);
 /// How often at least a flush asks for an acknowledgement.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -70,19 +70,13 @@ struct State {
     /// How many events have left at once, and since when, for no longer than [`WHILE`].
     alone: (u32, Instant),
     last_acked: u64,
-    /// Emits in handlers that wait for room: they go first.
-    handlers_waiting: usize,
-    /// A handler has waited for room in vain, and the server has taken nothing since: the next do not wait. What they
-    /// handle makes room in the inbox, and so a circle that is full loosens.
-    jammed: bool,
+    /// Who goes first when there is no room for all.
+    turns: Turns,
     emitted: u64,
     refused: u64,
     /// No server has greeted, or the one that has is leaving or gone: what is emitted is kept for the
     /// next. What was queued for a server that is gone would reach the next one ahead of the repair.
     paused: bool,
-    /// Only handlers may emit, since then or since somebody else has: what they are called with has to go somewhere, and
-    /// there is no room elsewhere.
-    held: Option<Instant>,
     closed: bool,
 }
 
@@ -95,12 +89,10 @@ impl Outbox {
             passing: false,
             alone: (0, Instant::now()),
             last_acked: 0,
-            handlers_waiting: 0,
-            jammed: false,
+            turns: Turns::default(),
             emitted: 0,
             refused: 0,
             paused: true,
-            held: None,
             closed: false,
         };
         Outbox { state: Mutex::new(state), acked: Condvar::new(), pass: Condvar::new(), limits }
@@ -117,17 +109,14 @@ impl Outbox {
         let mut state = lock(&self.state);
         while !self.take(&mut state, kind, first, put)? {
             let left = limit.saturating_sub(since.elapsed());
-            if left.is_zero() || (first && state.jammed) {
-                // Who asked for no wait has not waited in vain.
-                state.jammed |= first && !limit.is_zero();
+            if state.turns.gives_up(first, left) {
+                state.turns.gave_up(first, limit);
                 return Err(self.refuse(&mut state, kind, Refused::Full));
             }
             state.send();
-            let turn = state.held_for().filter(|held| !first && !held.is_zero());
-            let wait = turn.map_or(left, |turn| left.min(turn));
-            state.handlers_waiting += usize::from(first);
+            let wait = state.turns.begin_wait(first, left);
             state = self.acked.wait_timeout(state, wait).map_or_else(|error| error.into_inner().0, |(state, _)| state);
-            state.handlers_waiting -= usize::from(first);
+            state.turns.end_wait(first);
         }
         Ok(())
     }
@@ -137,7 +126,7 @@ impl Outbox {
         if state.closed {
             return Err(Error::Closed);
         }
-        if !first && (state.handlers_waiting > 0 || state.held.is_some()) && !state.lets_pass() {
+        if !state.turns.may_emit(first) {
             return Ok(false);
         }
         match state.publisher.record(kind, microseconds_now, put) {
@@ -195,7 +184,9 @@ impl Outbox {
         let mut state = lock(&self.state);
         let before = state.publisher.acked_position();
         state.publisher.acked(acked);
-        state.jammed &= state.publisher.acked_position() == before;
+        if state.publisher.acked_position() != before {
+            state.turns.moved();
+        }
         state.send();
         drop(state);
         self.acked.notify_all();
@@ -204,7 +195,8 @@ impl Outbox {
     /// A server greets.
     pub(crate) fn greeted(&self, greeting: Greeting, epoch: u64) {
         let mut state = lock(&self.state);
-        (state.paused, state.held) = (false, None);
+        state.paused = false;
+        state.turns.begin_anew();
         if greeting != Greeting::First
             && let Err(error) = state.link.reset()
         {
@@ -216,7 +208,7 @@ impl Outbox {
 
     /// Somebody who listens to what is emitted here has no room, or has room again.
     pub(crate) fn hold(&self, on: bool) {
-        lock(&self.state).held = on.then(Instant::now);
+        lock(&self.state).turns.hold(on);
         self.acked.notify_all();
     }
 
@@ -320,21 +312,6 @@ impl Outbox {
 }
 
 impl State {
-    /// How long nobody but a handler may emit yet; `None` if all may.
-    fn held_for(&self) -> Option<Duration> {
-        self.held.map(|since| HELD.saturating_sub(since.elapsed()))
-    }
-
-    /// Whether it is the turn of somebody who is no handler, though they go first.
-    #[cold]
-    fn lets_pass(&mut self) -> bool {
-        let passes = self.handlers_waiting == 0 && self.held_for().is_none_or(|left| left.is_zero());
-        if passes && let Some(since) = &mut self.held {
-            *since = Instant::now();
-        }
-        passes
-    }
-
     /// Hands the engine what may be on its way.
     fn send(&mut self) {
         while !self.paused
@@ -379,6 +356,7 @@ mod tests {
 
     use super::*;
     use crate::engine::EngineError;
+    use crate::event::PutError;
 
     type Sent = Arc<Mutex<Vec<Frame>>>;
 
@@ -403,13 +381,15 @@ mod tests {
         (Arc::new(outbox), sent)
     }
 
+    const KIND: Kind<'static> = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
+
+    fn nothing(out: &mut Vec<u8>) -> Result<(), PutError> {
+        out.push(0xc0);
+        Ok(())
+    }
+
     fn emit(outbox: &Outbox) {
-        let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
-        let put = &mut |out: &mut Vec<u8>| {
-            out.push(0xc0);
-            Ok(())
-        };
-        assert!(outbox.emit(&kind, false, put).expect("it can be taken"), "there is room");
+        assert!(outbox.emit(&KIND, false, &mut nothing).expect("it can be taken"), "there is room");
     }
 
     #[test]
@@ -464,34 +444,17 @@ mod tests {
     }
 
     #[test]
-    fn while_it_is_held_only_handlers_emit() {
+    fn whoever_waits_while_it_is_held_emits_when_it_no_longer_is() {
         let (outbox, _) = outbox();
         outbox.hold(true);
-        let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
-        let put = &mut |out: &mut Vec<u8>| {
-            out.push(0xc0);
-            Ok(())
-        };
-        assert!(!outbox.emit(&kind, false, put).expect("no error"));
-        assert!(outbox.emit(&kind, true, put).expect("no error"));
         let waits = thread::spawn({
             let outbox = Arc::clone(&outbox);
-            move || {
-                let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
-                outbox.emit_within(Duration::from_secs(60), &kind, false, &mut |out| {
-                    out.push(0xc0);
-                    Ok(())
-                })
-            }
+            move || outbox.emit_within(Duration::from_secs(60), &KIND, false, &mut nothing)
         });
+        assert!(!outbox.emit(&KIND, false, &mut nothing).expect("no error"));
+        assert!(outbox.emit(&KIND, true, &mut nothing).expect("no error"));
         outbox.hold(false);
         waits.join().expect("no panic").expect("there is room");
-        // One passes after a while, and then none for as long.
-        let past = Instant::now().checked_sub(HELD).expect("a machine that is up for longer");
-        outbox.hold(true);
-        lock(&outbox.state).held = Some(past);
-        emit(&outbox);
-        assert!(!outbox.emit(&kind, false, put).expect("no error"));
         // Another server knows nothing of it.
         outbox.hold(true);
         outbox.greeted(Greeting::New, 2);
@@ -499,28 +462,18 @@ mod tests {
     }
 
     #[test]
-    fn where_one_handler_has_waited_in_vain_the_next_do_not_wait() {
+    fn a_handler_is_refused_at_once_until_the_server_takes_something() {
         let sent = Sent::default();
         let limits = Limits { queue: 1, ..Limits::default() };
         let outbox = Outbox::new(1, limits, Box::new(Link(Arc::clone(&sent))));
         outbox.greeted(Greeting::First, 1);
         emit(&outbox);
-        let kind = Kind { name: "E", fingerprint: 0, retain: false, shape: &String::new };
-        let put = &mut |out: &mut Vec<u8>| {
-            out.push(0xc0);
-            Ok(())
-        };
-        let mut emit_within = |limit, first| outbox.emit_within(limit, &kind, first, put);
+        let emit_within = |limit| outbox.emit_within(limit, &KIND, true, &mut nothing);
         let (moment, long) = (Duration::from_millis(1), Duration::from_secs(1_000));
-        emit_within(Duration::ZERO, true).expect_err("no room");
-        assert!(!lock(&outbox.state).jammed);
-        emit_within(moment, false).expect_err("no room");
-        assert!(!lock(&outbox.state).jammed);
-        emit_within(moment, true).expect_err("no room");
-        emit_within(long, true).expect_err("no room, and no wait");
+        emit_within(moment).expect_err("no room");
+        emit_within(long).expect_err("no room, and no wait");
         outbox.acked(Acked { next: 2, again: false, keep: false });
-        emit_within(long, true).expect("room");
-        assert!(!lock(&outbox.state).jammed);
+        emit_within(long).expect("room");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::engine::{EngineError, Hub, Peer};
 
 /// How often to look who has to hold back, in microseconds: whoever is full may have gone, and others begin to emit.
 const LOOK: Now = 50_000;
-/// How often to try to tell whoever has no room for the word.
+/// And at most so often, whoever says that he is full or no longer, and to whomever has no room for the word.
 const AGAIN: Now = 2_000;
 
 /// Who is full, and whether anybody holds back.
@@ -25,6 +25,8 @@ pub(super) struct Holds {
     /// Since when, or when that was last logged.
     full: FxHashMap<u64, Now>,
     any: bool,
+    /// When the last look was.
+    looked: Now,
     /// When to look again.
     next: Now,
 }
@@ -45,7 +47,7 @@ impl Holds {
         } else {
             self.full.remove(&client);
         }
-        self.next = 0;
+        self.next = self.next.min(self.looked + AGAIN);
     }
 
     /// When there is something to look for.
@@ -78,7 +80,7 @@ impl Relay {
         }
         let feeding = self.feeding(now);
         let holds = &mut self.holds;
-        (holds.any, holds.next) = (false, now + LOOK);
+        (holds.any, holds.looked, holds.next) = (false, now, now + LOOK);
         for (&id, client) in &mut self.clients {
             let on = feeding.contains(&id);
             if on != client.holds {
@@ -175,7 +177,8 @@ mod tests {
         hub.emit_as("C", 4, 2);
         assert_eq!(told(&mut relay, &mut hub, 1 + LOOK), [(4, true)]);
         hub.subscribed(FULL.bytes(), false, 1);
-        assert_eq!(told(&mut relay, &mut hub, 2 + LOOK), [(2, false), (3, false), (4, false)]);
+        assert_eq!(told(&mut relay, &mut hub, LOOK + AGAIN), []);
+        assert_eq!(told(&mut relay, &mut hub, 1 + LOOK + AGAIN), [(2, false), (3, false), (4, false)]);
         assert_eq!(relay.holds.due(), None);
     }
 
