@@ -23,6 +23,7 @@ macro_rules! every_promise {
         }
         $crate::every_promise! { @handlers $bench;
             a_panic_harms_nobody a_panic_in_a_payload_harms_nobody emitting_inside_works registering_inside_works flushing_inside_works circles_turn
+            circles_that_are_fed_go_on
         }
         $crate::every_promise! { @pressure $bench;
             flush_means_taken drop_and_close_deliver what_is_accepted_arrives skipping_is_counted

@@ -2,8 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use events_core::client::Client;
+use events_core::delivery::publisher::Kind;
 use events_core::error::Error;
 
 use super::bench::{Bench, Log, WATCHDOG, eventually};
@@ -143,4 +145,48 @@ pub fn circles_turn(bench: &Bench) {
     last.sort_unstable();
     assert!(last.into_iter().eq(ROUNDS - 16..ROUNDS));
     assert_eq!(there.load(Ordering::Relaxed), ROUNDS);
+}
+
+/// Two clients that answer each other, fed by a third as fast as that can, go on and lose nothing. Nor is an answer
+/// refused, unless the machine is so busy that a handler waits for room for half a second.
+pub fn circles_that_are_fed_go_on(bench: &Bench) {
+    let _server = bench.server();
+    let refused: Vec<_> = (0..3).map(|_| refused_in_a_circle(bench)).take_while(|refused| *refused > 0).collect();
+    assert!(refused.len() < 3, "answers were refused each time: {refused:?}");
+}
+
+fn refused_in_a_circle(bench: &Bench) -> u64 {
+    // Long before that the circle would be full.
+    const ENOUGH: u64 = 60_000;
+    let emit = |client: &Client, name| {
+        let kind = Kind { name, fingerprint: 0, retain: false, shape: &String::new };
+        // Outside it may be refused, if others go first for long.
+        let _ = client.emit_raw(kind, &[&[0x91, 0xC5, 4, 0][..], &[0; 1_024]].concat());
+    };
+    let (left, right, outside) = (bench.client(), bench.client(), bench.client());
+    let (on, handled) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+    for (client, from, to) in [(&left, "CIRCLE_A", "CIRCLE_B"), (&right, "CIRCLE_B", "CIRCLE_A")] {
+        let (answering, on, handled) = (client.downgrade(), on.clone(), handled.clone());
+        let answer = move |_: &_| {
+            handled.fetch_add(1, Ordering::AcqRel);
+            if on.load(Ordering::Acquire) {
+                emit(&answering.upgrade().expect("it is handling"), to);
+            }
+        };
+        client.register_raw(Some(from), answer).expect("registered");
+    }
+    let handled = || handled.load(Ordering::Acquire);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while on.load(Ordering::Acquire) {
+                emit(&outside, "CIRCLE_A");
+            }
+        });
+        eventually("they go on", || handled() >= ENOUGH);
+        on.store(false, Ordering::Release);
+    });
+    let emitted = || [&left, &right, &outside].map(|client| client.stats().emitted).iter().sum::<u64>();
+    eventually("all is handled", || handled() == emitted());
+    assert_eq!((left.stats().missed, right.stats().missed), (0, 0));
+    left.stats().refused + right.stats().refused
 }
