@@ -360,6 +360,10 @@ impl Hub for FaultyHub {
         self.inner.gone()
     }
 
+    fn names(&self, connection: Peer) -> bool {
+        self.inner.names(connection)
+    }
+
     fn disconnect(&mut self, peer: Peer) {
         self.inner.disconnect(peer);
     }

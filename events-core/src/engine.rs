@@ -297,6 +297,11 @@ pub trait Hub: Send {
         None
     }
 
+    /// Whether a subscription of this connection is never taken back without its name.
+    fn names(&self, _connection: Peer) -> bool {
+        false
+    }
+
     /// Sends `head` (and `body` as a second part of the same message) to every client with a
     /// subscription that `head` begins with: to all of them, or, when the queue of one is full, to
     /// none. Waits at most `limit` for room.

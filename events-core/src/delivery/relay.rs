@@ -287,12 +287,14 @@ impl Relay {
                 // The end of an old connection may be noticed after the new one began, and not every
                 // engine can tell which of them ended. Where it is told, nobody ends another's.
                 if let Some(entry) = self.clients.get_mut(&client) {
-                    let known = entry.connections.iter().position(|&peer| peer == subscription.peer);
-                    if let Some(ended) = known.or(subscription.peer.is_none().then_some(0)) {
+                    let told = entry.connections.iter().position(|&peer| peer == subscription.peer);
+                    let one_of = || entry.connections.iter().position(|peer| !peer.is_some_and(|peer| hub.names(peer)));
+                    if let Some(ended) = told.or_else(|| one_of().filter(|_| subscription.peer.is_none())) {
                         entry.connections.remove(ended);
                     }
-                    if entry.connections.is_empty() {
-                        self.clients.remove(&client);
+                    match entry.connections.last() {
+                        Some(&newest) => entry.peer = newest,
+                        None => _ = self.clients.remove(&client),
                     }
                 }
             }

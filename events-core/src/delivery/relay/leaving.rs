@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use crate::control::{self, Acked};
     use crate::delivery::Limits;
-    use crate::engine::Frame;
+    use crate::engine::{Frame, Subscription};
 
     /// What the server says in a turn: words of leaving, and up to where it acknowledges publisher 9.
     fn said(relay: &mut Relay, hub: &mut Stub, now: u64) -> (Vec<Leaving>, Option<u64>, Pace) {
@@ -69,5 +69,20 @@ mod tests {
         assert_eq!(said(&mut relay, &mut hub, 70_000).0.last(), Some(&Leaving { last: true }));
         assert_eq!(said(&mut relay, &mut hub, 90_000), (Vec::new(), None, Pace::Held));
         assert_eq!(hub.frames.len(), 1);
+    }
+
+    /// As where a client has begun over a socket and goes on through memory, and the server hears of the socket last.
+    #[test]
+    fn whose_connection_ended_without_a_name_has_another() {
+        let (mut relay, mut hub) = (Relay::new(1, Limits::default()), Stub { named: Some(2), ..Stub::default() });
+        let rx = Topic::Rx { client: 7 };
+        hub.told(&rx, 2);
+        hub.told(&rx, 1);
+        hub.told.push_back(Subscription { on: false, topic: rx.bytes(), peer: None, owner: None });
+        said(&mut relay, &mut hub, 0);
+        assert!(!relay.is_alone());
+        hub.subscribed(rx.bytes(), false, 2);
+        said(&mut relay, &mut hub, 1);
+        assert!(relay.is_alone());
     }
 }

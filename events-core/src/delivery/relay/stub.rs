@@ -16,6 +16,8 @@ pub(super) struct Stub {
     pub(super) full: bool,
     pub(super) stuck: Vec<Peer>,
     pub(super) disconnected: Vec<u64>,
+    /// The connection whose subscriptions are taken back by name.
+    pub(super) named: Option<u64>,
 }
 
 impl Stub {
@@ -47,6 +49,10 @@ impl Hub for Stub {
 
     fn subscription(&mut self) -> Result<Option<Subscription>, EngineError> {
         Ok(self.told.pop_front())
+    }
+
+    fn names(&self, connection: Peer) -> bool {
+        self.named == Some(connection.0)
     }
 
     fn publish(&mut self, head: &Frame, _: Option<&Frame>, _: Duration) -> Result<(), PublishError> {

@@ -221,7 +221,7 @@ impl State {
         let Some(hub) = self.hubs.get_mut(&hub) else { return };
         hub.gone.push(peer);
         for topic in down.topics.topics() {
-            hub.take_back(topic, id, None);
+            hub.take_back(topic, id, peer);
         }
         hub.bell.ring();
     }
@@ -281,7 +281,7 @@ impl State {
             if let Some((hub, peer)) = down.connection
                 && let Some(hub) = self.hubs.get_mut(&hub)
             {
-                hub.take_back(topic, id, Some(peer));
+                hub.take_back(topic, id, peer);
                 hub.bell.ring();
             }
         }
@@ -410,14 +410,15 @@ impl State {
 
 impl Serving {
     /// Takes one subscriber of `topic` away, and tells it if that was the last.
-    fn take_back(&mut self, topic: &[u8], id: Id, peer: Option<Peer>) {
+    fn take_back(&mut self, topic: &[u8], id: Id, peer: Peer) {
         let Some(ids) = self.subscribers.get_mut(topic) else { return };
         let had = ids.remove(&id);
         if ids.is_empty() {
             self.subscribers.remove(topic);
         }
         if had {
-            self.changes.push_back(Subscription { on: false, topic: topic.to_vec(), peer, owner: None });
+            let topic = topic.to_vec();
+            self.changes.push_back(Subscription { on: false, topic, peer: Some(peer), owner: None });
         }
     }
 }

@@ -293,6 +293,10 @@ impl Hub for ZmqHub {
         self.peers.gone().or_else(|| self.local.as_mut()?.gone())
     }
 
+    fn names(&self, connection: Peer) -> bool {
+        Served::has(connection)
+    }
+
     fn publish(&mut self, head: &Frame, body: Option<&Frame>, limit: Duration) -> Result<(), PublishError> {
         // First room for those here: what is on its way to the others cannot be taken back.
         let here = match &self.local {
