@@ -191,6 +191,5 @@ fn split(bundle: &Bundle<'_>, message: &Frame, runs: &[usize], had: usize) -> Ve
         return vec![message.clone()];
     }
     let ends = runs.iter().skip(1).copied().chain([bundle.len()]);
-    let runs = runs.iter().zip(ends).map(|(start, end)| (*start).max(had)..end);
-    runs.filter_map(|run| bundle.only(|number| run.contains(&number))).map(Frame::new).collect()
+    bundle.split(had, ends).into_iter().map(Frame::new).collect()
 }
