@@ -119,6 +119,10 @@ pub(crate) struct ServerArguments {
     /// How long a connection may take to prove who it is
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) handshake_limit: Duration,
+    /// How long to look whether something comes before it sleeps; single events arrive sooner, and while they come that
+    /// often this takes a processor: try 0.001
+    #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) spin: Duration,
     /// If another server is there, wait and take over when it ends
     #[arg(long)]
     pub(crate) standby: bool,

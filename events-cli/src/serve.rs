@@ -66,7 +66,13 @@ fn limits(arguments: &ServerArguments) -> Limits {
         message: arguments.max_message,
         handshake: arguments.handshake_limit,
     };
-    Limits { name: arguments.max_name, contents: (contents != all).then_some(contents), bounds, ..Limits::default() }
+    Limits {
+        name: arguments.max_name,
+        contents: (contents != all).then_some(contents),
+        bounds,
+        spin: u64::try_from(arguments.spin.as_micros()).unwrap_or(u64::MAX),
+        ..Limits::default()
+    }
 }
 
 fn start(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<Server> {

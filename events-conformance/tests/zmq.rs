@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use events_conformance::every_promise;
 use events_conformance::suite::bench::Bench;
@@ -89,6 +90,18 @@ mod ipc_by_turns {
     fn bench() -> Bench {
         let here = isolated();
         ipc_bench(Apart::new(here.clone(), vec![here, isolated()]))
+    }
+
+    every_promise!(bench());
+}
+
+/// The same, and servers that look for a while before they sleep.
+mod ipc_spinning {
+    use super::*;
+
+    fn bench() -> Bench {
+        let here = isolated();
+        ipc_bench(Apart::new(here.clone(), vec![here, isolated()])).spinning(Duration::from_millis(1))
     }
 
     every_promise!(bench());

@@ -82,6 +82,9 @@ pub struct Limits {
     pub contents: Option<Contents>,
     /// What a server's connections may do.
     pub bounds: Bounds,
+    /// How long a server looks whether something comes before it sleeps. Nothing has to wake it then, so a single event
+    /// arrives sooner; while events come that often it takes a processor, also for one event each time.
+    pub spin: Now,
 }
 
 impl Limits {
@@ -112,6 +115,7 @@ impl Default for Limits {
             name: crate::frame::MAX_NAME,
             contents: None,
             bounds: Bounds::default(),
+            spin: 0,
         }
     }
 }

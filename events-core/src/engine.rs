@@ -317,6 +317,10 @@ pub trait Hub: Send {
     /// [`EngineError`] if the hub is closed for good.
     fn wait(&mut self, limit: Duration) -> Result<(), EngineError>;
 
+    /// Has waits look for so long whether something comes before they sleep. Called before [`share`](Hub::share). An engine
+    /// may sleep at once.
+    fn spin(&mut self, _time: Duration) {}
+
     /// Lets clients of this process turn the server with `turn`, so that they need not wake its thread. Returns what that
     /// thread waits at from then on, since others may have the hub meanwhile. An engine that has no such clients has
     /// nothing to share: the thread keeps the hub and waits for it.

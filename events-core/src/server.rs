@@ -78,6 +78,7 @@ impl Server {
     pub fn start_with(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<Server, Error> {
         let relay = Relay::new(random_id(), limits);
         let mut hub = engine.bind_within(at, &relay.welcome(), &limits.bounds)?;
+        hub.spin(Duration::from_micros(limits.spin));
         let (addresses, waker) = (hub.addresses(), hub.waker());
         let shared = Arc::new(Shared { desk: Desk::new(), ended: Mutex::new(false), end: Condvar::new() });
         let thread = std::thread::Builder::new().name("events-server".to_owned()).spawn({

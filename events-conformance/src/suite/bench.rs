@@ -17,6 +17,8 @@ pub struct Bench {
     at: Addresses,
     /// Whether clients find a server that comes after another; inproc cannot.
     pub reconnects: bool,
+    /// How long its servers look before they sleep.
+    spin: Duration,
     /// Lives as long as the bench: a folder of sockets, for instance.
     _keep: Option<Box<dyn std::any::Any>>,
 }
@@ -26,7 +28,7 @@ impl Bench {
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>, emit: &str, reg: &str) -> Bench {
         let at = Addresses { emit: emit.to_owned(), reg: reg.to_owned() };
-        Bench { engine, at, reconnects: true, _keep: None }
+        Bench { engine, at, reconnects: true, spin: Duration::ZERO, _keep: None }
     }
 
     /// Keeps something as long as the bench.
@@ -40,6 +42,13 @@ impl Bench {
     #[must_use]
     pub fn without_reconnects(mut self) -> Bench {
         self.reconnects = false;
+        self
+    }
+
+    /// Has servers look for so long before they sleep.
+    #[must_use]
+    pub fn spinning(mut self, time: Duration) -> Bench {
+        self.spin = time;
         self
     }
 
@@ -65,6 +74,8 @@ impl Bench {
     #[must_use]
     pub fn server_with(&self, limits: Limits) -> Server {
         let began = Instant::now();
+        let spin = u64::try_from(self.spin.as_micros()).expect("a short time");
+        let limits = Limits { spin, ..limits };
         loop {
             match Server::start_with(&self.engine, &self.at, limits) {
                 Ok(server) => return server,

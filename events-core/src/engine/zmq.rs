@@ -36,6 +36,7 @@ mod lookout;
 mod monitor;
 mod peers;
 mod place;
+mod spin;
 mod standing;
 mod sys;
 mod uplink;

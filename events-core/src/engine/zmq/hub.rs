@@ -17,6 +17,7 @@ use super::local::Served;
 use super::monitor::{Event, Watched};
 use super::peers::{self, Peers};
 use super::place::Place;
+use super::spin;
 use super::standing::Standing;
 use super::sys::{self, Message, Socket};
 use super::wake::Wake;
@@ -40,6 +41,7 @@ pub(super) struct ZmqHub {
     peers: Peers,
     door: Door,
     bounds: Bounds,
+    spin: Duration,
     oversubscribed: u64,
     /// Where a connection proves whose it is. After the sockets: until they are closed, libzmq asks who may
     /// come in.
@@ -330,8 +332,8 @@ impl Hub for ZmqHub {
         while self.settle()? {
             let left = left(deadline);
             let sockets = [self.pull.socket(), self.xpub.socket(), self.xpub.events(), self.pull.events()];
-            let seen = sys::poll_emptied(sockets, self.wake.fd(), left).map_err(io_error("waiting"))?;
-            let seen = Seen::of(seen);
+            let look = |limit| sys::poll_emptied(sockets, self.wake.fd(), limit).map(Seen::of);
+            let seen = spin::wait(self.spin, left, look).map_err(io_error("waiting"))?;
             if seen.bell() {
                 self.wake.clear();
             }
@@ -343,9 +345,13 @@ impl Hub for ZmqHub {
         Ok(())
     }
 
+    fn spin(&mut self, time: Duration) {
+        self.spin = time;
+    }
+
     fn share(&mut self, turn: Turn) -> Option<Arc<dyn Rest>> {
         let landing = &self.local.as_ref()?.landing;
-        landing.begin(turn);
+        landing.begin(turn, self.spin);
         Some(Arc::clone(landing) as Arc<dyn Rest>)
     }
 

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::spin;
 use super::sys::{self, Socket};
 use super::wake::Wake;
 use super::{io_error, lock};
@@ -45,11 +46,17 @@ impl Landings {
 
 pub(super) struct Landing {
     /// Set once the server begins.
-    turn: OnceLock<Turn>,
+    begun: OnceLock<Begun>,
     sockets: [OwnedFd; 4],
     /// Wakes the server's thread.
     bell: Wake,
     watch: Mutex<Watch>,
+}
+
+/// How to turn the server, and how long to look before sleeping at its sockets.
+struct Begun {
+    turn: Turn,
+    spin: Duration,
 }
 
 /// Who waits at the sockets.
@@ -96,17 +103,17 @@ impl Landing {
         let [pull, xpub, at_xpub, at_pull] = sockets;
         let sockets = [pull.descriptor()?, xpub.descriptor()?, at_xpub.descriptor()?, at_pull.descriptor()?];
         let watch = Mutex::new(Watch { by: By::Server, moves: 0, looks: false, names: 0 });
-        Ok(Landing { turn: OnceLock::new(), sockets, bell, watch })
+        Ok(Landing { begun: OnceLock::new(), sockets, bell, watch })
     }
 
     /// Lets clients turn the server.
-    pub(super) fn begin(&self, turn: Turn) {
-        let _only_once = self.turn.set(turn);
+    pub(super) fn begin(&self, turn: Turn, spin: Duration) {
+        let _only_once = self.begun.set(Begun { turn, spin });
     }
 
     /// Has the server look at what was put there. `false`: its thread has to be woken for it.
     pub(super) fn visit(&self) -> bool {
-        self.turn.get().is_some_and(|turn| turn.turn(Seen::FRAMES))
+        self.begun.get().is_some_and(|begun| begun.turn.turn(Seen::FRAMES))
     }
 
     /// A name for one more client.
@@ -157,7 +164,7 @@ impl Landing {
     pub(super) fn turn(&self, seen: Seen) -> Turned {
         if seen.is_nothing() {
             Turned::Nothing
-        } else if self.turn.get().is_some_and(|turn| turn.turn(seen)) {
+        } else if self.begun.get().is_some_and(|begun| begun.turn.turn(seen)) {
             Turned::All
         } else {
             self.bell.call();
@@ -167,7 +174,9 @@ impl Landing {
 
     fn poll(&self, bell: BorrowedFd<'_>, limit: Duration) -> Result<Seen, EngineError> {
         let sockets = self.sockets.each_ref().map(AsFd::as_fd);
-        sys::poll_descriptors(sockets, bell, limit).map(Seen::of).map_err(io_error("waiting"))
+        let time = self.begun.get().map_or(Duration::ZERO, |begun| begun.spin);
+        let look = |limit| sys::poll_descriptors(sockets, bell, limit).map(Seen::of);
+        spin::wait(time, limit, look).map_err(io_error("waiting"))
     }
 
     /// How long the server's thread is to stay aside, if it is.
@@ -233,7 +242,7 @@ impl Seen {
         self.0 & any.0 != 0
     }
 
-    fn is_nothing(self) -> bool {
+    pub(super) fn is_nothing(self) -> bool {
         self == Seen::default()
     }
 

@@ -125,6 +125,7 @@ impl ZmqHub {
             peers: Peers::default(),
             door: Door::new(bounds.connections),
             bounds,
+            spin: Duration::ZERO,
             oversubscribed: 0,
             keyholders: (!admissions.is_empty()).then(|| Keyholders::new(admissions)),
             sender: None,
