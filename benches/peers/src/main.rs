@@ -122,10 +122,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Serving itself is about one event at a time, and of one process only bursts are compared.
+/// Serving itself and spinning are about one event at a time, and of one process only bursts are compared.
 fn suits(system: System, workload: &Workload) -> bool {
     match system {
-        System::EventsServing => matches!(workload.mode, Mode::Latency),
+        System::EventsServing | System::EventsSpinning | System::EventsServingSpinning => {
+            matches!(workload.mode, Mode::Latency)
+        }
         System::EventsMemory | System::Broadcast => matches!(workload.mode, Mode::Burst | Mode::Latency),
         _ => true,
     }

@@ -104,7 +104,7 @@ struct Next {
 impl Next {
     fn send(&mut self, to: &mut dyn Publisher, sent: u64) -> Result<()> {
         Stamp { sent, phase: self.phase, publisher: self.publisher, number: self.number }.put(&mut self.data);
-        let kind = self.kinds.first + usize::try_from(self.number)? % self.kinds.count;
+        let kind = self.kinds.at(usize::try_from(self.number)? % self.kinds.count);
         self.number += 1;
         to.send(kind, &self.data)
     }
@@ -114,8 +114,7 @@ fn probe(to: &mut dyn Publisher, cast: &Cast, kinds: Kinds, orders: &Receiver<St
     let mut data = [0; Stamp::SIZE];
     Stamp { sent: Stamp::PROBE, phase: 0, publisher: cast.number, number: 0 }.put(&mut data);
     loop {
-        // The last one: subscriptions of one connection arrive in order.
-        to.send(kinds.first + kinds.count - 1, &data)?;
+        kinds.all().try_for_each(|kind| to.send(kind, &data))?;
         to.leave()?;
         match orders.recv_timeout(Duration::from_millis(5)) {
             Err(RecvTimeoutError::Timeout) => {}
@@ -172,7 +171,7 @@ impl Pinger {
                 let _ = tell.send(stamp.number);
             }
         });
-        let held = cast.system.subscribe(&cast.place, &Wanted { first: PONG, count: 1, sinks: vec![sink] })?;
+        let held = cast.system.subscribe(&cast.place, &Wanted { kinds: Kinds::only(PONG), sinks: vec![sink] })?;
         let mut pinger = Pinger { told, took, number: 0, _held: held };
         let mut data = [0; Stamp::SIZE];
         let until = Instant::now() + LIMIT;
@@ -222,7 +221,7 @@ fn echo(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
         // Whoever waits for it notices what fails here.
         let _ = publisher.send(PONG, data).and_then(|()| publisher.leave());
     });
-    let _held = cast.system.subscribe(&cast.place, &Wanted { first: PING, count: 1, sinks: vec![sink] })?;
+    let _held = cast.system.subscribe(&cast.place, &Wanted { kinds: Kinds::only(PING), sinks: vec![sink] })?;
     say(&Answer::Ready(std::process::id()));
     orders.iter().for_each(drop);
     Ok(())
@@ -239,7 +238,7 @@ fn subscribe(cast: &Cast, orders: &Receiver<String>, say: &Say) -> Result<()> {
                     let tally = tally.clone();
                     Arc::new(move |data: &[u8]| tally.take(data, handler == 0)) as Sink
                 });
-                let wanted = Wanted { first: kinds.first, count: kinds.count, sinks: sinks.collect() };
+                let wanted = Wanted { kinds, sinks: sinks.collect() };
                 held.push(cast.system.subscribe(&cast.place, &wanted)?);
                 say(&Answer::Registered);
                 while told.recv_timeout(LIMIT).context("nothing was heard")? != Told::Heard(publishers) {}

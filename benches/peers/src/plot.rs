@@ -62,6 +62,8 @@ fn color(system: System) -> &'static str {
         System::Zenoh => "#edae49",
         System::Redis => "#7d5ba6",
         System::EventsServing => "#e58c98",
+        System::EventsSpinning => "#a32638",
+        System::EventsServingSpinning => "#c66b78",
         System::EventsMemory => "#f0b8bf",
         System::Broadcast => "#8a8a8a",
     }

@@ -136,6 +136,9 @@ pub(crate) fn title(workload: &Workload) -> String {
     if workload.types > 1 {
         let _ = write!(text, ", {} types", workload.types);
     }
+    if workload.apart {
+        text += ", each its own";
+    }
     if workload.handlers > 1 {
         let _ = write!(text, ", {} handlers", workload.handlers);
     }

@@ -96,14 +96,13 @@ impl Stage {
         };
         publishers.extend(all(Role::Publisher, first + 1, first + workload.publishers)?);
         let subscribers = all(Role::Subscriber, 0, workload.subscribers)?;
-        let kinds = workload.kinds();
-        for subscriber in &subscribers {
-            subscriber.order(&Order::Register { kinds, publishers: publishers.len() })?;
+        for (number, subscriber) in subscribers.iter().enumerate() {
+            subscriber.order(&Order::Register { kinds: workload.wanted(number), publishers: publishers.len() })?;
         }
         // Registered, then heard.
         subscribers.iter().try_for_each(|subscriber| subscriber.answer().map(drop))?;
         for publisher in &publishers {
-            publisher.order(&Order::Probe { kinds })?;
+            publisher.order(&Order::Probe { kinds: workload.last() })?;
         }
         subscribers.iter().try_for_each(|subscriber| subscriber.answer().map(drop))?;
         for publisher in &publishers {
@@ -134,9 +133,9 @@ impl Parts {
         self.phase += 1;
         let Workload { publishers, size, handlers, .. } = self.workload;
         let (phase, kinds) = (self.phase, self.workload.kinds());
-        let expected = events * publishers as u64 * handlers as u64;
-        for subscriber in &self.subscribers {
-            subscriber.ask(&Order::Expect { phase, events: expected })?;
+        for (number, subscriber) in self.subscribers.iter().enumerate() {
+            let events = self.workload.share(events, number) * publishers as u64 * handlers as u64;
+            subscriber.ask(&Order::Expect { phase, events })?;
         }
         let each = match pace {
             Pace::Steady(rate) => Pace::Steady(rate / publishers as f64),

@@ -29,7 +29,30 @@ pub(crate) enum Role {
 pub(crate) struct Kinds {
     pub(crate) first: usize,
     pub(crate) count: usize,
+    /// From each to the next.
+    pub(crate) step: usize,
     pub(crate) handlers: usize,
+}
+
+impl Kinds {
+    /// One type, with one handler.
+    pub(crate) fn only(kind: usize) -> Kinds {
+        Kinds { first: kind, count: 1, step: 1, handlers: 1 }
+    }
+
+    /// The one with this index, from 0.
+    pub(crate) fn at(self, index: usize) -> usize {
+        self.first + index * self.step
+    }
+
+    pub(crate) fn all(self) -> impl Iterator<Item = usize> {
+        (0..self.count).map(move |index| self.at(index))
+    }
+
+    pub(crate) fn has(self, kind: usize) -> bool {
+        let from = kind.wrapping_sub(self.first);
+        from.is_multiple_of(self.step) && from / self.step < self.count
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -43,7 +66,7 @@ pub(crate) enum Pace {
 pub(crate) enum Order {
     /// To a subscriber: register, and say [`Answer::Heard`] when something has come from so many publishers.
     Register { kinds: Kinds, publishers: usize },
-    /// To a publisher: let those who listen hear something, until told otherwise.
+    /// To a publisher: let those who listen hear something of each of these, until told otherwise.
     Probe { kinds: Kinds },
     /// To a publisher: no more of that.
     Hush,

@@ -8,10 +8,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+
+use crate::script::Kinds;
 
 mod broadcast;
 mod events;
@@ -19,6 +22,9 @@ mod nats;
 mod raw;
 mod redis;
 mod zenoh;
+
+/// Longer than single events are apart.
+const SPIN: Duration = Duration::from_millis(1);
 
 /// Ways to carry an event from program to program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
@@ -38,6 +44,9 @@ pub(crate) enum System {
     Redis,
     /// This project with the server in the process of the first publisher.
     EventsServing,
+    /// The same two with a server that looks for [`SPIN`] before it sleeps.
+    EventsSpinning,
+    EventsServingSpinning,
     /// This project in one process, over its memory engine.
     EventsMemory,
     /// `tokio::sync::broadcast`, in one process.
@@ -87,18 +96,13 @@ pub(crate) trait Publisher: Send {
 /// What is called with each event that arrives.
 pub(crate) type Sink = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
-/// Which types are registered for: `count` of them from `first`, each with all `sinks`.
+/// Which types are registered for, each with all `sinks`.
 pub(crate) struct Wanted {
-    pub(crate) first: usize,
-    pub(crate) count: usize,
+    pub(crate) kinds: Kinds,
     pub(crate) sinks: Vec<Sink>,
 }
 
 impl Wanted {
-    fn kinds(&self) -> std::ops::Range<usize> {
-        self.first..self.first + self.count
-    }
-
     /// One sink that calls all.
     fn sink(&self) -> Sink {
         if let [only] = &self.sinks[..] {
@@ -132,6 +136,8 @@ impl System {
         System::Zenoh,
         System::Redis,
         System::EventsServing,
+        System::EventsSpinning,
+        System::EventsServingSpinning,
         System::EventsMemory,
         System::Broadcast,
     ];
@@ -146,6 +152,8 @@ impl System {
             System::Zenoh => "zenoh",
             System::Redis => "Redis",
             System::EventsServing => "events, serving itself",
+            System::EventsSpinning => "events, the server spins",
+            System::EventsServingSpinning => "events, serving itself, spins",
             System::EventsMemory => "events in one process",
             System::Broadcast => "tokio broadcast",
         }
@@ -174,6 +182,9 @@ impl System {
             System::EventsServing => {
                 "typed; the server in the first publisher's process (reached through memory), subscribers over ipc"
             }
+            System::EventsSpinning | System::EventsServingSpinning => {
+                "the same with a server that looks for 1 ms before it sleeps (`Limits::spin`), and takes a processor for it"
+            }
             System::EventsMemory => "typed; everything in one process, over memory://",
             System::Broadcast => "bytes by reference, nothing encoded; everything in one process, capacity 65,536",
         }
@@ -189,12 +200,17 @@ impl System {
         matches!(self, System::EventsMemory | System::Broadcast)
     }
 
+    /// Whether its server is in the process of the first publisher.
+    pub(crate) fn serves_itself(self) -> bool {
+        matches!(self, System::EventsServing | System::EventsServingSpinning)
+    }
+
     /// How its server is started.
     pub(crate) fn serving(self, at: &Place) -> Result<Serving> {
         Ok(match self {
             System::Nats => nats::server(at)?,
             System::Redis => redis::server(at),
-            System::EventsServing => Serving::Publisher,
+            _ if self.serves_itself() => Serving::Publisher,
             _ => Serving::Ours,
         })
     }
@@ -202,23 +218,28 @@ impl System {
     /// Serves until `end` says something or nobody is left to say it.
     pub(crate) fn serve(self, at: &Place, ready: impl FnOnce() + Send, end: &Receiver<String>) -> Result<()> {
         match self {
-            System::Events | System::EventsServing => events::serve(&events::ipc(at), ready, end),
-            System::EventsMemory => events::serve(&events::memory(at), ready, end),
+            System::EventsSpinning => events::serve(&events::ipc(at), SPIN, ready, end),
+            System::EventsMemory => events::serve(&events::memory(at), Duration::ZERO, ready, end),
+            System::Events => events::serve(&events::ipc(at), Duration::ZERO, ready, end),
             System::Raw => raw::serve(at, true, ready, end),
             System::RawLossy => raw::serve(at, false, ready, end),
             System::Zenoh => zenoh::serve(at, ready, end),
             System::Broadcast => broadcast::serve(at, ready, end),
-            System::Nats | System::Redis => anyhow::bail!("its server is a program of its own"),
+            System::Nats | System::Redis | System::EventsServing | System::EventsServingSpinning => {
+                anyhow::bail!("its server is not one of these processes")
+            }
         }
     }
 
     /// Connects a publisher. The first one serves where the system is served so.
     pub(crate) fn publisher(self, at: &Place, number: usize) -> Result<Box<dyn Publisher>> {
         match self {
-            System::Events => events::publisher(&events::ipc(at)),
             System::EventsMemory => events::publisher(&events::memory(at)),
-            System::EventsServing if number == 0 => events::serving_publisher(&events::ipc(at)),
-            System::EventsServing => events::publisher(&events::ipc(at)),
+            System::EventsServing if number == 0 => events::serving_publisher(&events::ipc(at), Duration::ZERO),
+            System::EventsServingSpinning if number == 0 => events::serving_publisher(&events::ipc(at), SPIN),
+            System::Events | System::EventsServing | System::EventsSpinning | System::EventsServingSpinning => {
+                events::publisher(&events::ipc(at))
+            }
             System::Raw | System::RawLossy => raw::publisher(at),
             System::Nats => nats::publisher(at),
             System::Zenoh => zenoh::publisher(at),
@@ -230,7 +251,9 @@ impl System {
     /// Registers; returns when the system says that it stands, which not all can.
     pub(crate) fn subscribe(self, at: &Place, wanted: &Wanted) -> Result<Held> {
         match self {
-            System::Events | System::EventsServing => events::subscribe(&events::ipc(at), wanted),
+            System::Events | System::EventsServing | System::EventsSpinning | System::EventsServingSpinning => {
+                events::subscribe(&events::ipc(at), wanted)
+            }
             System::EventsMemory => events::subscribe(&events::memory(at), wanted),
             System::Raw | System::RawLossy => raw::subscribe(at, wanted),
             System::Nats => nats::subscribe(at, wanted),

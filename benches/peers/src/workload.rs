@@ -1,4 +1,4 @@
-//! What is done, by name: `64B_1x8`, `64B_1x1_48types`, `steady_64B_1x1`, `latency_load_64B`.
+//! What is done, by name: `64B_1x8`, `64B_1x1_48types`, `64B_1x2_48types_apart`, `steady_64B_1x1`, `latency_load_64B`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +17,8 @@ pub(crate) struct Workload {
     pub(crate) handlers: usize,
     /// Types with names of the run time, in place of those of a catalog.
     pub(crate) named: bool,
+    /// Each subscriber wants types of its own: of two, every other one.
+    pub(crate) apart: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ pub(crate) const STANDARD: &[&str] = &[
     "64B_8x1",
     "64B_4x4",
     "64B_1x1_48types",
+    "64B_1x2_48types_apart",
     "1024B_1x8",
     "1024B_1x1_48types",
     "steady_64B_1x1",
@@ -78,9 +81,31 @@ pub(crate) fn scaling(quick: bool) -> Vec<(&'static str, Vec<(usize, String)>)> 
 }
 
 impl Workload {
+    /// What is emitted.
     pub(crate) fn kinds(&self) -> Kinds {
         let first = if self.named { CATALOG } else { 0 };
-        Kinds { first, count: self.types, handlers: self.handlers }
+        Kinds { first, count: self.types, step: 1, handlers: self.handlers }
+    }
+
+    /// What a subscriber wants.
+    pub(crate) fn wanted(&self, subscriber: usize) -> Kinds {
+        let all = self.kinds();
+        if !self.apart {
+            return all;
+        }
+        let step = self.subscribers;
+        Kinds { first: all.first + subscriber, count: all.count / step, step, ..all }
+    }
+
+    /// The last that each subscriber wants: subscriptions of one connection arrive in order.
+    pub(crate) fn last(&self) -> Kinds {
+        let (all, count) = (self.kinds(), if self.apart { self.subscribers } else { 1 });
+        Kinds { first: all.first + all.count - count, count, ..all }
+    }
+
+    /// How many of so many events a subscriber gets.
+    pub(crate) fn share(&self, events: u64, subscriber: usize) -> u64 {
+        if self.apart { events.saturating_sub(subscriber as u64).div_ceil(self.subscribers as u64) } else { events }
     }
 
     /// What a steady load is half of.
@@ -90,7 +115,7 @@ impl Workload {
 
     /// How often each event is delivered.
     pub(crate) fn copies(&self) -> u64 {
-        (self.subscribers * self.handlers) as u64
+        (if self.apart { self.handlers } else { self.subscribers * self.handlers }) as u64
     }
 }
 
@@ -106,6 +131,9 @@ impl fmt::Display for Workload {
             (false, 1) => {}
             (false, types) => write!(f, "_{types}types")?,
         }
+        if self.apart {
+            write!(f, "_apart")?;
+        }
         if self.handlers > 1 { write!(f, "_{}handlers", self.handlers) } else { Ok(()) }
     }
 }
@@ -119,7 +147,9 @@ impl FromStr for Workload {
         let mut parts = rest.split('_');
         let size = parts.next().and_then(|size| size.strip_suffix('B')).context("a workload begins as in `64B_1x1`")?;
         let size: usize = size.parse().context("the size is a number of bytes")?;
-        let mut workload = Workload { mode, size, publishers: 1, subscribers: 1, types: 1, handlers: 1, named: false };
+        let one =
+            Workload { mode, size, publishers: 1, subscribers: 1, types: 1, handlers: 1, named: false, apart: false };
+        let mut workload = one;
         for part in parts {
             if let Some((publishers, subscribers)) = part.split_once('x') {
                 workload.publishers = publishers.parse()?;
@@ -128,6 +158,8 @@ impl FromStr for Workload {
                 workload.types = types.parse()?;
             } else if let Some(names) = part.strip_suffix("names") {
                 (workload.types, workload.named) = (names.parse()?, true);
+            } else if part == "apart" {
+                workload.apart = true;
             } else if let Some(handlers) = part.strip_suffix("handlers") {
                 workload.handlers = handlers.parse()?;
             } else {
@@ -138,6 +170,8 @@ impl FromStr for Workload {
         anyhow::ensure!(counts.iter().all(|count| (1..=1_000).contains(count)), "from 1 to 1,000 of each");
         anyhow::ensure!(workload.publishers <= 200, "at most 200 publishers");
         anyhow::ensure!(workload.named || workload.types <= CATALOG, "beyond {CATALOG} types say `names`");
+        let shared_out = !workload.apart || workload.types.is_multiple_of(workload.subscribers);
+        anyhow::ensure!(shared_out, "`apart` wants a number of types that the subscribers can share out");
         anyhow::ensure!((16..=4 << 20).contains(&size), "from 16 bytes to 4 MiB");
         Ok(workload)
     }

@@ -51,12 +51,12 @@ pub(super) fn publisher(at: &Place) -> Result<Box<dyn Publisher>> {
 
 pub(super) fn subscribe(at: &Place, wanted: &Wanted) -> Result<Held> {
     let mut receiver = channel(at)?.subscribe();
-    let (kinds, sink) = (wanted.kinds(), wanted.sink());
+    let (kinds, sink) = (wanted.kinds, wanted.sink());
     // Ends with the last sender.
     thread::spawn(move || {
         loop {
             match receiver.blocking_recv() {
-                Ok((kind, data)) if kinds.contains(&kind) => sink(&data),
+                Ok((kind, data)) if kinds.has(kind) => sink(&data),
                 // What was overtaken is missing in the count.
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,

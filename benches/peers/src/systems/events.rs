@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use events::{Client, Error, SharedBytes};
+use events_core::delivery::Limits;
 use events_core::delivery::publisher::Kind;
-use events_core::engine::Addresses;
+use events_core::engine::{self, Addresses};
 use events_core::server::Server;
 
 use super::{Held, Place, Publisher, Sink, Wanted, topic};
@@ -53,8 +54,13 @@ pub(super) fn memory(at: &Place) -> Addresses {
     Addresses { emit: address("emit"), reg: address("reg") }
 }
 
-pub(super) fn serve(at: &Addresses, ready: impl FnOnce(), end: &Receiver<String>) -> Result<()> {
-    let server = Server::start(&at.emit, &at.reg).context("the server cannot start")?;
+fn server(at: &Addresses, spin: Duration) -> Result<Server> {
+    let limits = Limits { spin: u64::try_from(spin.as_micros())?, ..Limits::default() };
+    Server::start_with(&engine::of(at)?, at, limits).context("the server cannot start")
+}
+
+pub(super) fn serve(at: &Addresses, spin: Duration, ready: impl FnOnce(), end: &Receiver<String>) -> Result<()> {
+    let server = server(at, spin)?;
     ready();
     end.iter().for_each(drop);
     server.shutdown(Duration::from_millis(200));
@@ -114,14 +120,13 @@ pub(super) fn publisher(at: &Addresses) -> Result<Box<dyn Publisher>> {
     emitter(at, None)
 }
 
-pub(super) fn serving_publisher(at: &Addresses) -> Result<Box<dyn Publisher>> {
-    let server = Server::start(&at.emit, &at.reg).context("the server cannot start")?;
-    emitter(at, Some(server))
+pub(super) fn serving_publisher(at: &Addresses, spin: Duration) -> Result<Box<dyn Publisher>> {
+    emitter(at, Some(server(at, spin)?))
 }
 
 pub(super) fn subscribe(at: &Addresses, wanted: &Wanted) -> Result<Held> {
     let client = Client::connect(&at.emit, &at.reg).context("no client can be opened")?;
-    for kind in wanted.kinds() {
+    for kind in wanted.kinds.all() {
         for sink in &wanted.sinks {
             let sink = sink.clone();
             match TYPED.get(kind) {

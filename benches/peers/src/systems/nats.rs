@@ -73,7 +73,7 @@ pub(super) fn publisher(at: &Place) -> Result<Box<dyn Publisher>> {
 pub(super) fn subscribe(at: &Place, wanted: &Wanted) -> Result<Held> {
     let (runtime, client) = connect(at)?;
     let mut subscriptions = Vec::new();
-    for kind in wanted.kinds() {
+    for kind in wanted.kinds.all() {
         subscriptions.push(runtime.block_on(client.subscribe(topic(kind)))?);
     }
     runtime.block_on(client.flush())?;

@@ -96,7 +96,7 @@ impl Drop for Receiving {
 }
 
 pub(super) fn subscribe(at: &Place, wanted: &Wanted) -> Result<Held> {
-    let topics: Vec<_> = wanted.kinds().map(bytes).collect();
+    let topics: Vec<_> = wanted.kinds.all().map(bytes).collect();
     let reg = at.ipc().1;
     let sink = wanted.sink();
     let (ready, connected) = std::sync::mpsc::channel();

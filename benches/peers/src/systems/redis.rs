@@ -64,7 +64,7 @@ pub(super) fn publisher(at: &Place) -> Result<Box<dyn Publisher>> {
 
 pub(super) fn subscribe(at: &Place, wanted: &Wanted) -> Result<Held> {
     let mut connection = connect(at)?;
-    let topics: Vec<_> = wanted.kinds().map(topic).collect();
+    let topics: Vec<_> = wanted.kinds.all().map(topic).collect();
     let sink = wanted.sink();
     let (ready, subscribed) = std::sync::mpsc::channel();
     // Ends with the server.

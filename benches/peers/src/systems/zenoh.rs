@@ -58,7 +58,7 @@ pub(super) fn publisher(at: &Place) -> Result<Box<dyn Publisher>> {
 pub(super) fn subscribe(at: &Place, wanted: &Wanted) -> Result<Held> {
     let session = open(at, "client", "connect/endpoints")?;
     let mut subscribers = Vec::new();
-    for kind in wanted.kinds() {
+    for kind in wanted.kinds.all() {
         let sink = wanted.sink();
         let declaring = session.declare_subscriber(topic(kind));
         let declared = declaring.callback(move |sample| sink(&sample.payload().to_bytes())).wait();
