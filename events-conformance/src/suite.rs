@@ -15,7 +15,8 @@ pub mod pressure;
 macro_rules! every_promise {
     ($bench:expr) => {
         $crate::every_promise! { @basics $bench;
-            names_match_exactly order_holds_across_events nothing_is_lost_after_register every_handler_is_called
+            names_match_exactly order_holds_across_events each_gets_its_own_in_order nothing_is_lost_after_register
+            every_handler_is_called
             every_client_is_reached unregistered_is_silent a_taken_uid_is_an_error replaced_without_a_hole
             once_is_once once_is_replaced what_is_no_event_is_refused late_joiners_get_the_retained any_event_is_told raw_events_pass other_shapes_are_told
             newer_and_older_shapes_pass foreign_messages_are_counted clocks_change_the_age_alone

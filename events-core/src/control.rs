@@ -233,7 +233,7 @@ pub struct Leaving {
 }
 
 /// The answer to a [`Topic::Sync`]. The retained frame, if there is one, is the message's second part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synced {
     /// Which run of the server answers.
     pub epoch: u64,

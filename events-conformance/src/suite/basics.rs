@@ -52,6 +52,51 @@ pub fn order_holds_across_events(bench: &Bench) {
     assert!(all.iter().copied().eq(0..COUNT), "out of order");
 }
 
+/// Those who want different events of one publisher get each their own, all of them and in order, while another client
+/// comes to want some and wants them no more.
+pub fn each_gets_its_own_in_order(bench: &Bench) {
+    const COUNT: u64 = 30_000;
+    let _server = bench.server();
+    let [emitter, one, other, changing] = [(); 4].map(|()| bench.client());
+    let (ones, others) = (Log::default(), Log::default());
+    let (a, b, c) = (ones.clone(), ones.clone(), others.clone());
+    one.register::<Num>(move |e| a.push(e.0)).expect("registered");
+    one.register::<Pong>(move |e| b.push(e.0)).expect("registered");
+    other.register::<NumX>(move |e| c.push(e.0)).expect("registered");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let log = Log::default();
+                let (a, b) = (log.clone(), log.clone());
+                let first = changing.register::<Pong>(move |e| a.push(e.0)).expect("registered");
+                let second = changing.register::<NumX>(move |e| b.push(e.0)).expect("registered");
+                first.unregister();
+                second.unregister();
+                assert!(log.now().is_sorted(), "out of order");
+            }
+        });
+        for number in 0..COUNT {
+            match number % 3 {
+                0 => emitter.emit(Num(number)),
+                1 => emitter.emit(NumX(number)),
+                _ => emitter.emit(Pong(number)),
+            }
+            .expect("emitted");
+        }
+        emitter.flush(WATCHDOG).expect("flushed");
+        done.store(true, Ordering::Relaxed);
+    });
+    let of_one = |number: &u64| number % 3 != 1;
+    let all = ones.wait_for((0..COUNT).filter(of_one).count());
+    assert!(all.into_iter().eq((0..COUNT).filter(of_one)), "out of order");
+    let all = others.wait_for((0..COUNT).filter(|number| !of_one(number)).count());
+    assert!(all.into_iter().eq((0..COUNT).filter(|number| !of_one(number))), "out of order");
+    for client in [&one, &other, &changing] {
+        assert_eq!(client.stats().missed, 0);
+    }
+}
+
 /// What is emitted right after `register` returned arrives, a thousand times.
 pub fn nothing_is_lost_after_register(bench: &Bench) {
     const ROUNDS: u64 = 1_000;

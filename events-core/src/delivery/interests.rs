@@ -5,6 +5,9 @@
 //! whether the same connections want both: each connection has a random number, and each topic the sum of the
 //! numbers of those who subscribed to it. Sums that are equal are so because the sets are.
 //!
+//! Where they are not, names that no connection wants both of, nor any two by way of others, are in different lanes:
+//! frames of different lanes may change places, since nobody sees it.
+//!
 //! What libzmq matches may be ahead of what is known here. A subscription that is not known yet does no harm, since
 //! nothing is promised to it before its barrier is answered. One that is taken back would: what begins with its name
 //! would no longer reach who still wants the rest. So a client says before it does, and waits for the answer.
@@ -25,6 +28,8 @@ pub struct Interests {
     odd: usize,
     /// Topics of connections that cannot be told apart: they stay, whoever goes.
     nameless: usize,
+    /// Of topics that were asked for since something changed.
+    lanes: FxHashMap<Box<[u8]>, usize>,
 }
 
 struct Connection {
@@ -63,6 +68,12 @@ fn kind(topic: &[u8]) -> Kind {
         _ => Kind::Odd,
     }
 }
+
+/// Looks at what so many connections want of so many topics, one multiplied by the other, are worth it. With more, all
+/// topics share a lane.
+const LOOKS: usize = 1 << 18;
+/// So many topics that were asked for are remembered with their lanes.
+const KNOWN: usize = 4096;
 
 impl Interests {
     /// A connection subscribed to a topic of events. Those that an engine cannot name are known for ever.
@@ -120,12 +131,50 @@ impl Interests {
         (named.single == 0 && all.single == 0).then(|| Class(named.numbers.wrapping_add(all.numbers)))
     }
 
+    /// The lane of each of these topics, by number.
+    pub fn lanes<'a>(&mut self, topics: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<usize> {
+        if topics.clone().any(|topic| !self.lanes.contains_key(topic)) {
+            let known = std::mem::take(&mut self.lanes).into_keys();
+            let mut all: FxHashSet<Box<[u8]>> = known.take(KNOWN).collect();
+            all.extend(topics.clone().map(Box::from));
+            let all: Vec<_> = all.into_iter().collect();
+            let lanes = self.told_apart(&all);
+            self.lanes = all.into_iter().zip(lanes).collect();
+        }
+        topics.map(|topic| self.lanes.get(topic).copied().unwrap_or_default()).collect()
+    }
+
+    /// The lane of each of these topics, which are all different.
+    fn told_apart(&self, topics: &[Box<[u8]>]) -> Vec<usize> {
+        if topics.len().saturating_mul(self.peers.len()) > LOOKS {
+            return vec![0; topics.len()];
+        }
+        // Each begins in a lane of its own; two are joined by whoever wants both.
+        let mut lanes: Vec<usize> = (0..topics.len()).collect();
+        let lane_of = |lanes: &[usize], mut of: usize| {
+            while lanes[of] != of {
+                of = lanes[of];
+            }
+            of
+        };
+        for connection in self.peers.values().filter(|connection| !connection.topics.is_empty()) {
+            let mut wanted = (0..topics.len()).filter(|&number| connection.wants(&topics[number]));
+            let Some(first) = wanted.next() else { continue };
+            for other in wanted {
+                let (one, other) = (lane_of(&lanes, first), lane_of(&lanes, other));
+                lanes[one.max(other)] = one.min(other);
+            }
+        }
+        (0..topics.len()).map(|number| lane_of(&lanes, number)).collect()
+    }
+
     /// What a connection subscribed to among events.
     pub fn of(&self, peer: Peer) -> impl Iterator<Item = &[u8]> {
         self.peers.get(&peer).into_iter().flat_map(|connection| connection.topics.iter().map(|topic| &**topic))
     }
 
     fn change(&mut self, topic: &[u8], change: impl FnOnce(&mut Sum)) {
+        self.lanes.clear();
         match kind(topic) {
             Kind::Name => {
                 let sum = match self.topics.get_mut(topic) {
@@ -148,6 +197,12 @@ impl Interests {
                 self.odd = sum.connections;
             }
         }
+    }
+}
+
+impl Connection {
+    fn wants(&self, topic: &[u8]) -> bool {
+        self.topics.contains(topic) || topic.get(..1).is_some_and(|byte| self.topics.contains(byte))
     }
 }
 
@@ -209,6 +264,30 @@ mod tests {
         interests.subscribed(Some(Peer(1)), b"B");
         assert!(same(&interests, b"AB\0", b"BC\0"));
         assert!(!same(&interests, b"AB\0", b"CD\0"));
+    }
+
+    #[test]
+    fn names_that_nobody_wants_both_of_are_in_different_lanes() {
+        let mut interests = Interests::default();
+        for (peer, topic) in [(1, "A\0"), (1, "B\0"), (2, "C\0"), (3, "D\0")] {
+            interests.subscribed(Some(Peer(peer)), topic.as_bytes());
+        }
+        let lanes = |interests: &mut Interests| {
+            let lanes = interests.lanes([&b"A\0"[..], b"B\0", b"C\0", b"D\0", b"E\0"].into_iter());
+            let same = |one: usize, other: usize| lanes[one] == lanes[other];
+            [same(0, 1), same(1, 2), same(2, 3), same(0, 3), same(3, 4)]
+        };
+        assert_eq!(lanes(&mut interests), [true, false, false, false, false]);
+        interests.subscribed(Some(Peer(3)), b"C\0");
+        assert_eq!(lanes(&mut interests), [true, false, true, false, false]);
+        // By way of others: who wants A and C sees both change places with B and D.
+        interests.subscribed(Some(Peer(4)), b"A");
+        interests.subscribed(Some(Peer(4)), b"C");
+        assert_eq!(lanes(&mut interests), [true, true, true, true, false]);
+        interests.gone(Peer(4));
+        assert_eq!(lanes(&mut interests), [true, false, true, false, false]);
+        interests.unsubscribed(Some(Peer(1)), b"B\0");
+        assert_eq!(lanes(&mut interests), [false, false, true, false, false]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod controls;
 mod frames;
 mod holds;
 mod leaving;
+mod outgoing;
 mod permits;
 mod replays;
 mod stalls;
@@ -27,6 +28,7 @@ use rustc_hash::FxHashMap;
 use self::answers::{Answer, Answers};
 use self::aside::Aside;
 use self::holds::Holds;
+use self::outgoing::Outgoing;
 use self::permits::{Permits, Sender};
 use self::stalls::Stalls;
 use super::intake::Intake;
@@ -61,9 +63,8 @@ pub struct Relay {
     shape_bytes: usize,
     clients: FxHashMap<u64, Client>,
     answers: Answers,
-    /// What goes out next. Until it has, it counts nowhere: what the server says of itself is always what it has
-    /// handed out.
-    pending: VecDeque<Frame>,
+    /// What goes out next.
+    pending: Option<Outgoing>,
     /// The rest of a message of several frames, each of which has to be looked at by itself.
     apart: VecDeque<Frame>,
     /// Who sent what is looked at.
@@ -131,7 +132,7 @@ impl Relay {
             shape_bytes: 0,
             clients: FxHashMap::default(),
             answers: Answers::default(),
-            pending: VecDeque::new(),
+            pending: None,
             apart: VecDeque::new(),
             sender: Sender::default(),
             aside: Aside::default(),
@@ -207,7 +208,7 @@ impl Relay {
             let figures = self.figures();
             self.say(Topic::Stats.message(&figures));
         }
-        if busy || !self.pending.is_empty() {
+        if busy || self.pending.is_some() {
             return Ok(Pace::Busy);
         }
         if self.held || self.has_left() {
@@ -237,7 +238,7 @@ impl Relay {
     /// Whether no client is connected and nothing waits.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        let nothing_waits = self.pending.is_empty() && self.apart.is_empty() && self.aside.is_empty();
+        let nothing_waits = self.pending.is_none() && self.apart.is_empty() && self.aside.is_empty();
         nothing_waits && self.clients.is_empty() && self.answers.is_empty()
     }
 
@@ -345,13 +346,8 @@ impl Relay {
         let mut busy = false;
         let mut wait = slice;
         for _ in 0..SLICE {
-            while let Some(message) = self.pending.pop_front() {
-                if !sent(hub.publish(&message, None, wait))? {
-                    self.pending.push_front(message);
-                    return self.held_up(hub, now).map(|()| true);
-                }
-                self.handed_out(&message, now);
-                wait = Duration::ZERO;
+            if !self.hand_out(hub, now, &mut wait)? {
+                return self.held_up(hub, now).map(|()| true);
             }
             self.blocked = None;
             if self.has_left() {

@@ -23,10 +23,12 @@ use crate::frame::{self, Bundle, Content, FIRST_BYTES, View, flags};
 
 mod question;
 mod step;
+mod wanted;
 
 pub use step::{Action, Greeting, Interest, Step};
 
 use question::Question;
+use wanted::Wanted;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -66,6 +68,8 @@ pub struct Subscriber {
     number: u64,
     had: LinkedHashMap<u64, u64, FxBuildHasher>,
     registrations: Vec<Registration>,
+    /// What the active ones want.
+    wanted: Wanted,
     asked: Vec<Asked>,
     given_up: Vec<GivenUp>,
     /// The barrier subscribed to. It outlives a connection, since it must be taken back.
@@ -76,7 +80,6 @@ pub struct Subscriber {
     parted: bool,
     /// Retained frames that the server got back during a replay, by event.
     told: BTreeMap<String, Frame>,
-    ignored: u64,
     duplicates: u64,
 }
 
@@ -97,13 +100,13 @@ impl Subscriber {
             number: 0,
             had: LinkedHashMap::with_hasher(FxBuildHasher),
             registrations: Vec::new(),
+            wanted: Wanted::default(),
             asked: Vec::new(),
             given_up: Vec::new(),
             barrier: None,
             held: false,
             parted: false,
             told: BTreeMap::new(),
-            ignored: 0,
             duplicates: 0,
         }
     }
@@ -151,8 +154,12 @@ impl Subscriber {
     pub fn unregister(&mut self, id: u64, now: Now, actions: &mut VecDeque<Action>) {
         let Some(index) = self.registrations.iter().position(|registration| registration.id == id) else { return };
         let gone = self.registrations.swap_remove(index);
-        if let Some(Some(question)) = gone.pending {
-            actions.push_back(Action::Unsubscribe(self.sync_topic(question.number, &gone.interest)));
+        match gone.pending {
+            None => self.wanted.less(&gone.interest),
+            Some(None) => {}
+            Some(Some(question)) => {
+                actions.push_back(Action::Unsubscribe(self.sync_topic(question.number, &gone.interest)));
+            }
         }
         if self.registrations.iter().any(|other| other.interest == gone.interest) {
             return;
@@ -264,7 +271,8 @@ impl Subscriber {
         self.ask(now, actions);
     }
 
-    /// Takes a message of the server.
+    /// Takes a message of the server. What comes of events that no active registration wants says nothing of how far a
+    /// publisher has come: the server keeps the order only of what it knows to be wanted.
     pub fn message(&mut self, head: Frame, body: Option<Frame>, now: Now, actions: &mut VecDeque<Action>) {
         match frame::parse(&head) {
             Ok(Content::Event(view)) => {
@@ -273,11 +281,12 @@ impl Subscriber {
                     let name = view.name.to_owned();
                     self.told_again(name, head, actions);
                 } else if self.state != State::Live {
-                    self.ignored += 1;
-                } else if position == 0 || self.advance(publisher, position) {
+                    // The replay brings it.
+                } else if position == 0 {
                     actions.push_back(Action::Step(Step::Frame(head)));
-                } else {
-                    actions.push_back(Action::Step(Step::Had(head)));
+                } else if self.wanted.has(view.name) {
+                    let news = self.advance(publisher, position);
+                    actions.push_back(Action::Step(if news { Step::Frame(head) } else { Step::Had(head) }));
                 }
             }
             Ok(Content::Bundle(bundle)) => self.bundle(&bundle, &head, actions),
@@ -301,16 +310,16 @@ impl Subscriber {
         }
     }
 
-    /// Several frames, whose positions follow one another: the server has seen to that.
+    /// Several frames, whose positions rise: the server has seen to that.
     fn bundle(&mut self, bundle: &Bundle<'_>, message: &Frame, actions: &mut VecDeque<Action>) {
-        if self.state != State::Live {
-            self.ignored += bundle.len() as u64;
+        let wanted = || bundle.views().flatten().any(|view| self.wanted.has(view.name));
+        if self.state != State::Live || !wanted() {
             return;
         }
         let (publisher, first) = (bundle.first.publisher, bundle.first.position);
         let had = self.had.get(&publisher).copied().unwrap_or(0);
         if had < first {
-            self.raise(publisher, first.saturating_add(bundle.len() as u64 - 1));
+            self.raise(publisher, bundle.last_position().unwrap_or(first));
             actions.push_back(Action::Step(Step::Frame(message.clone())));
             return;
         }
@@ -448,6 +457,7 @@ impl Subscriber {
                 }
                 let registration = &mut self.registrations[index];
                 registration.pending = None;
+                self.wanted.more(&registration.interest);
                 let topic = sync_topic(self.client, number, &registration.interest);
                 let registration = registration.id;
                 actions.push_back(Action::Unsubscribe(topic));

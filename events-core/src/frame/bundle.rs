@@ -67,32 +67,25 @@ impl<'a> Bundle<'a> {
     #[must_use]
     pub fn only(&self, mut wanted: impl FnMut(usize) -> bool) -> Option<Vec<u8>> {
         let views = self.views().flatten().enumerate().filter(|(number, _)| wanted(*number));
-        let bytes = message_of(views.map(|(_, view)| view));
+        let bytes = message(views.map(|(_, view)| view));
         (!bytes.is_empty()).then_some(bytes)
     }
 
-    /// The frames from number `start` on, counted from 0, in messages of their own, each of which goes up to one of the
-    /// numbers `ends`; these rise. What would be empty is left out.
+    /// The position of the last frame, which is the highest.
     #[must_use]
-    pub fn split(&self, start: usize, ends: impl IntoIterator<Item = usize>) -> Vec<Vec<u8>> {
-        // In one go: there may be as many messages as frames.
-        let (mut views, mut at) = (self.views().flatten().skip(start), start);
-        let messages = ends.into_iter().map(|end| {
-            let begins = at;
-            at = end.max(at);
-            message_of(views.by_ref().take(at - begins))
-        });
-        messages.filter(|message| !message.is_empty()).collect()
+    pub fn last_position(&self) -> Option<u64> {
+        let start = self.ends().rev().nth(1)?;
+        short(self.frames.get(start..)?, &self.first).ok().map(|view| view.header.position)
     }
 
-    fn ends(&self) -> impl Iterator<Item = usize> + use<'a> {
+    fn ends(&self) -> impl DoubleEndedIterator<Item = usize> + use<'a> {
         let (ends, _) = self.ends.as_chunks::<NUMBER>();
         ends.iter().map(|end| u32::from_be_bytes(*end) as usize)
     }
 }
 
-/// The frames of one publisher, one behind the other.
-fn message_of<'a>(views: impl Iterator<Item = View<'a>>) -> Vec<u8> {
+/// A message of frames of one publisher, whose positions rise.
+pub fn message<'a>(views: impl Iterator<Item = View<'a>>) -> Vec<u8> {
     let (mut bytes, mut writer) = (Vec::new(), Writer::default());
     for view in views {
         writer.begin(&mut bytes, view.name, &view.header);
@@ -255,19 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_split_where_it_is_said() {
+    fn the_last_position_is_found_with_holes_and_without() {
         let bytes = bundle(&["A", "B", "C", "D"]);
-        let Ok(Content::Bundle(bundle)) = parse(&bytes) else { panic!("no bundle") };
-        let split = |start, ends: &[usize]| -> Vec<Vec<u64>> {
-            let messages = bundle.split(start, ends.iter().copied());
-            messages.iter().map(|bytes| views(bytes).map(|view| view.header.position).collect()).collect()
-        };
-        assert_eq!(split(0, &[4]), [[1, 2, 3, 4]]);
-        assert_eq!(split(0, &[1, 2, 4]), [&[1][..], &[2], &[3, 4]]);
-        // What lies before the start is in none.
-        assert_eq!(split(2, &[1, 2, 3, 4]), [[3], [4]]);
-        assert_eq!(split(1, &[3, 4]), [&[2, 3][..], &[4]]);
-        assert_eq!(split(4, &[2, 4]), [[0; 0]; 0]);
+        let Ok(Content::Bundle(all)) = parse(&bytes) else { panic!("no bundle") };
+        assert_eq!(all.last_position(), Some(4));
+        let bytes = all.only(|number| number % 2 == 0).expect("two");
+        let Ok(Content::Bundle(some)) = parse(&bytes) else { panic!("no bundle") };
+        assert_eq!((some.first.position, some.last_position()), (1, Some(3)));
     }
 
     #[test]

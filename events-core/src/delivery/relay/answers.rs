@@ -148,6 +148,12 @@ impl Relay {
         self.answers.due = Now::MAX;
         for _ in 0..self.answers.queue.len() {
             let Some(answer) = self.answers.next(now) else { continue };
+            if let Answer::Sync { about, .. } = &answer
+                && !self.may_answer(about)
+            {
+                self.answers.wait(answer, now + WAIT);
+                continue;
+            }
             let (head, body) = match &answer {
                 Answer::Message(message) => (message.clone(), None),
                 Answer::Sync { client, number, about, open } => self.synced(*client, *number, about, *open),

@@ -45,6 +45,7 @@ impl Relay {
                         moved = true;
                         break;
                     }
+                    Next::End if !self.replays_may_end() => break,
                     Next::End => {
                         let end = self.end_of(&replay);
                         ended = sent(hub.publish(&topic.message(&end), None, Duration::ZERO))?;

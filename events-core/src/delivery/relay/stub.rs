@@ -14,6 +14,8 @@ pub(super) struct Stub {
     pub(super) published: Vec<Frame>,
     /// Nobody takes anything.
     pub(super) full: bool,
+    /// So many messages are still taken.
+    pub(super) room: Option<usize>,
     pub(super) stuck: Vec<Peer>,
     pub(super) disconnected: Vec<u64>,
     /// The connection whose subscriptions are taken back by name.
@@ -56,9 +58,10 @@ impl Hub for Stub {
     }
 
     fn publish(&mut self, head: &Frame, _: Option<&Frame>, _: Duration) -> Result<(), PublishError> {
-        if self.full {
+        if self.full || self.room == Some(0) {
             return Err(PublishError::Full);
         }
+        self.room = self.room.map(|room| room - 1);
         self.published.push(head.clone());
         Ok(())
     }
