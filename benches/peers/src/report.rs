@@ -139,6 +139,9 @@ pub(crate) fn title(workload: &Workload) -> String {
     if workload.apart {
         text += ", each its own";
     }
+    if workload.watched {
+        text += ", and one all";
+    }
     if workload.handlers > 1 {
         let _ = write!(text, ", {} handlers", workload.handlers);
     }

@@ -95,7 +95,7 @@ impl Stage {
             Ok(parts)
         };
         publishers.extend(all(Role::Publisher, first + 1, first + workload.publishers)?);
-        let subscribers = all(Role::Subscriber, 0, workload.subscribers)?;
+        let subscribers = all(Role::Subscriber, 0, workload.listeners())?;
         for (number, subscriber) in subscribers.iter().enumerate() {
             subscriber.order(&Order::Register { kinds: workload.wanted(number), publishers: publishers.len() })?;
         }

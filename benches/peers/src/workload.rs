@@ -19,6 +19,8 @@ pub(crate) struct Workload {
     pub(crate) named: bool,
     /// Each subscriber wants types of its own: of two, every other one.
     pub(crate) apart: bool,
+    /// One more subscriber wants all.
+    pub(crate) watched: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub(crate) const STANDARD: &[&str] = &[
     "64B_4x4",
     "64B_1x1_48types",
     "64B_1x2_48types_apart",
+    "64B_1x2_48types_apart_watched",
     "1024B_1x8",
     "1024B_1x1_48types",
     "steady_64B_1x1",
@@ -90,7 +93,7 @@ impl Workload {
     /// What a subscriber wants.
     pub(crate) fn wanted(&self, subscriber: usize) -> Kinds {
         let all = self.kinds();
-        if !self.apart {
+        if self.wants_all(subscriber) {
             return all;
         }
         let step = self.subscribers;
@@ -105,7 +108,19 @@ impl Workload {
 
     /// How many of so many events a subscriber gets.
     pub(crate) fn share(&self, events: u64, subscriber: usize) -> u64 {
-        if self.apart { events.saturating_sub(subscriber as u64).div_ceil(self.subscribers as u64) } else { events }
+        if self.wants_all(subscriber) {
+            return events;
+        }
+        events.saturating_sub(subscriber as u64).div_ceil(self.subscribers as u64)
+    }
+
+    /// How many subscribers there are.
+    pub(crate) fn listeners(&self) -> usize {
+        self.subscribers + usize::from(self.watched)
+    }
+
+    fn wants_all(&self, subscriber: usize) -> bool {
+        !self.apart || subscriber >= self.subscribers
     }
 
     /// What a steady load is half of.
@@ -115,7 +130,8 @@ impl Workload {
 
     /// How often each event is delivered.
     pub(crate) fn copies(&self) -> u64 {
-        (if self.apart { self.handlers } else { self.subscribers * self.handlers }) as u64
+        let once = if self.apart { 1 } else { self.subscribers };
+        ((once + usize::from(self.watched)) * self.handlers) as u64
     }
 }
 
@@ -134,6 +150,9 @@ impl fmt::Display for Workload {
         if self.apart {
             write!(f, "_apart")?;
         }
+        if self.watched {
+            write!(f, "_watched")?;
+        }
         if self.handlers > 1 { write!(f, "_{}handlers", self.handlers) } else { Ok(()) }
     }
 }
@@ -147,9 +166,9 @@ impl FromStr for Workload {
         let mut parts = rest.split('_');
         let size = parts.next().and_then(|size| size.strip_suffix('B')).context("a workload begins as in `64B_1x1`")?;
         let size: usize = size.parse().context("the size is a number of bytes")?;
-        let one =
-            Workload { mode, size, publishers: 1, subscribers: 1, types: 1, handlers: 1, named: false, apart: false };
-        let mut workload = one;
+        let (publishers, subscribers, types, handlers) = (1, 1, 1, 1);
+        let (named, apart, watched) = (false, false, false);
+        let mut workload = Workload { mode, size, publishers, subscribers, types, handlers, named, apart, watched };
         for part in parts {
             if let Some((publishers, subscribers)) = part.split_once('x') {
                 workload.publishers = publishers.parse()?;
@@ -160,6 +179,8 @@ impl FromStr for Workload {
                 (workload.types, workload.named) = (names.parse()?, true);
             } else if part == "apart" {
                 workload.apart = true;
+            } else if part == "watched" {
+                workload.watched = true;
             } else if let Some(handlers) = part.strip_suffix("handlers") {
                 workload.handlers = handlers.parse()?;
             } else {

@@ -26,6 +26,7 @@ pub struct Profile {
     slow: bool,
     mangles: usize,
     weight: usize,
+    bursts: usize,
 }
 
 /// What a walk came to.
@@ -63,6 +64,7 @@ impl Profile {
             slow: chance.permille(300),
             mangles,
             weight: [8, 60, 400][chance.below(3)],
+            bursts: if chance.permille(300) { 100 + chance.below(500) } else { 0 },
         }
     }
 
@@ -113,7 +115,13 @@ pub fn walk(seed: u64, trace: bool) -> Result<Outcome, String> {
         steps += 1;
         world.now += chance.below(120) as u64;
         let choice = disturbance(&world, &profile, &mut chance).or_else(|| progress(&world, &mut chance));
-        world.apply(&choice.unwrap_or(Choice::Turn))?;
+        let choice = choice.unwrap_or(Choice::Turn);
+        world.apply(&choice)?;
+        if let Choice::Emit { program, open: true, .. } = choice
+            && chance.permille(profile.bursts)
+        {
+            steps += burst(&mut world, program, &mut chance)?;
+        }
         slow_down(&mut world, &profile, &mut chance);
     }
     steps += heal(&mut world, &mut chance)?;
@@ -128,6 +136,16 @@ pub fn walk(seed: u64, trace: bool) -> Result<Outcome, String> {
         servers_lost: u64::from(ledger.servers_lost),
         steps,
     })
+}
+
+/// A program emits small events of some types in turn, which share messages.
+fn burst(world: &mut World, program: usize, chance: &mut Chance) -> Result<u64, String> {
+    let events = 4 + chance.below(20) as u64;
+    for _ in 0..events {
+        let event = EVENTS[chance.below(EVENTS.len())];
+        world.apply(&Choice::Emit { program, event, weight: 1 + chance.below(4), open: true })?;
+    }
+    Ok(events)
 }
 
 /// Something that somebody does, or that breaks.

@@ -52,17 +52,21 @@ pub fn order_holds_across_events(bench: &Bench) {
     assert!(all.iter().copied().eq(0..COUNT), "out of order");
 }
 
-/// Those who want different events of one publisher get each their own, all of them and in order, while another client
-/// comes to want some and wants them no more.
+/// Those who want different events of one publisher get each their own, all of them and in order, beside one who wants
+/// all, and while another client comes to want some and wants them no more.
 pub fn each_gets_its_own_in_order(bench: &Bench) {
     const COUNT: u64 = 30_000;
     let _server = bench.server();
-    let [emitter, one, other, changing] = [(); 4].map(|()| bench.client());
-    let (ones, others) = (Log::default(), Log::default());
+    let [emitter, one, other, watching, changing] = [(); 5].map(|()| bench.client());
+    let (ones, others, everything) = (Log::default(), Log::default(), Log::default());
     let (a, b, c) = (ones.clone(), ones.clone(), others.clone());
     one.register::<Num>(move |e| a.push(e.0)).expect("registered");
     one.register::<Pong>(move |e| b.push(e.0)).expect("registered");
     other.register::<NumX>(move |e| c.push(e.0)).expect("registered");
+    let (a, b, c) = (everything.clone(), everything.clone(), everything.clone());
+    watching.register::<Num>(move |e| a.push(e.0)).expect("registered");
+    watching.register::<NumX>(move |e| b.push(e.0)).expect("registered");
+    watching.register::<Pong>(move |e| c.push(e.0)).expect("registered");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -92,7 +96,8 @@ pub fn each_gets_its_own_in_order(bench: &Bench) {
     assert!(all.into_iter().eq((0..COUNT).filter(of_one)), "out of order");
     let all = others.wait_for((0..COUNT).filter(|number| !of_one(number)).count());
     assert!(all.into_iter().eq((0..COUNT).filter(|number| !of_one(number))), "out of order");
-    for client in [&one, &other, &changing] {
+    assert!(everything.wait_for(COUNT as usize).into_iter().eq(0..COUNT), "out of order");
+    for client in [&one, &other, &watching, &changing] {
         assert_eq!(client.stats().missed, 0);
     }
 }

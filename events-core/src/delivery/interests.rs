@@ -30,6 +30,8 @@ pub struct Interests {
     nameless: usize,
     /// Of topics that were asked for since something changed.
     lanes: FxHashMap<Box<[u8]>, usize>,
+    /// By lane, the connections that want several of its topics, and not all for the same connections.
+    spanning: FxHashMap<usize, Vec<Peer>>,
 }
 
 struct Connection {
@@ -47,7 +49,7 @@ struct Sum {
 }
 
 /// Those who want a name. Two that are equal mean the same connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Class(u128);
 
 /// What a subscription to events means.
@@ -138,14 +140,28 @@ impl Interests {
             let mut all: FxHashSet<Box<[u8]>> = known.take(KNOWN).collect();
             all.extend(topics.clone().map(Box::from));
             let all: Vec<_> = all.into_iter().collect();
-            let lanes = self.told_apart(&all);
+            let lanes = self.tell_apart(&all);
             self.lanes = all.into_iter().zip(lanes).collect();
         }
         topics.map(|topic| self.lanes.get(topic).copied().unwrap_or_default()).collect()
     }
 
+    /// The connections that may want events of several classes in a lane of [`lanes`](Interests::lanes); `None` if they are
+    /// not known.
+    #[must_use]
+    pub fn spanning(&self, lane: usize) -> Option<&[Peer]> {
+        self.spanning.get(&lane).map(Vec::as_slice)
+    }
+
+    /// Whether this connection wants the event whose topic is given.
+    #[must_use]
+    pub fn wants(&self, peer: Peer, topic: &[u8]) -> bool {
+        self.peers.get(&peer).is_some_and(|connection| connection.wants(topic))
+    }
+
     /// The lane of each of these topics, which are all different.
-    fn told_apart(&self, topics: &[Box<[u8]>]) -> Vec<usize> {
+    fn tell_apart(&mut self, topics: &[Box<[u8]>]) -> Vec<usize> {
+        self.spanning.clear();
         if topics.len().saturating_mul(self.peers.len()) > LOOKS {
             return vec![0; topics.len()];
         }
@@ -157,15 +173,27 @@ impl Interests {
             }
             of
         };
-        for connection in self.peers.values().filter(|connection| !connection.topics.is_empty()) {
+        let mut spanning = Vec::new();
+        for (&peer, connection) in self.peers.iter().filter(|(_, connection)| !connection.topics.is_empty()) {
             let mut wanted = (0..topics.len()).filter(|&number| connection.wants(&topics[number]));
             let Some(first) = wanted.next() else { continue };
+            let class = self.class(&topics[first]);
+            let mut spans = false;
             for other in wanted {
+                spans |= self.class(&topics[other]) != class;
                 let (one, other) = (lane_of(&lanes, first), lane_of(&lanes, other));
                 lanes[one.max(other)] = one.min(other);
             }
+            if spans {
+                spanning.push((first, peer));
+            }
         }
-        (0..topics.len()).map(|number| lane_of(&lanes, number)).collect()
+        let lanes: Vec<usize> = (0..topics.len()).map(|number| lane_of(&lanes, number)).collect();
+        self.spanning.extend(lanes.iter().map(|lane| (*lane, Vec::new())));
+        for (topic, peer) in spanning {
+            self.spanning.entry(lanes[topic]).or_default().push(peer);
+        }
+        lanes
     }
 
     /// What a connection subscribed to among events.

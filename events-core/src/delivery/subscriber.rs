@@ -271,25 +271,10 @@ impl Subscriber {
         self.ask(now, actions);
     }
 
-    /// Takes a message of the server. What comes of events that no active registration wants says nothing of how far a
-    /// publisher has come: the server keeps the order only of what it knows to be wanted.
+    /// Takes a message of the server.
     pub fn message(&mut self, head: Frame, body: Option<Frame>, now: Now, actions: &mut VecDeque<Action>) {
         match frame::parse(&head) {
-            Ok(Content::Event(view)) => {
-                let (publisher, position) = (view.header.publisher, view.header.position);
-                if view.header.has(flags::TOLD_AGAIN) {
-                    let name = view.name.to_owned();
-                    self.told_again(name, head, actions);
-                } else if self.state != State::Live {
-                    // The replay brings it.
-                } else if position == 0 {
-                    actions.push_back(Action::Step(Step::Frame(head)));
-                } else if self.wanted.has(view.name) {
-                    let news = self.advance(publisher, position);
-                    actions.push_back(Action::Step(if news { Step::Frame(head) } else { Step::Had(head) }));
-                }
-            }
-            Ok(Content::Bundle(bundle)) => self.bundle(&bundle, &head, actions),
+            Ok(Content::Event(_) | Content::Bundle(_)) => self.frames(head, actions),
             Ok(Content::Foreign { .. }) => actions.push_back(Action::Step(Step::Foreign(head))),
             Ok(Content::Control) => {
                 if let Some((topic, bytes)) = control::parse(&head) {
@@ -297,6 +282,29 @@ impl Subscriber {
                 }
             }
             Err(_) => actions.push_back(Action::Step(Step::Malformed)),
+        }
+    }
+
+    /// Takes one frame or several. What comes of events that no active registration wants says nothing of how far a publisher
+    /// has come: the server keeps the order only of what it knows to be wanted.
+    fn frames(&mut self, message: Frame, actions: &mut VecDeque<Action>) {
+        match frame::parse(&message) {
+            Ok(Content::Event(view)) => {
+                let (publisher, position) = (view.header.publisher, view.header.position);
+                if view.header.has(flags::TOLD_AGAIN) {
+                    let name = view.name.to_owned();
+                    self.told_again(name, message, actions);
+                } else if self.state != State::Live {
+                    // The replay brings it.
+                } else if position == 0 {
+                    actions.push_back(Action::Step(Step::Frame(message)));
+                } else if self.wanted.has(view.name) {
+                    let news = self.advance(publisher, position);
+                    actions.push_back(Action::Step(if news { Step::Frame(message) } else { Step::Had(message) }));
+                }
+            }
+            Ok(Content::Bundle(bundle)) => self.bundle(&bundle, &message, actions),
+            _ => actions.push_back(Action::Step(Step::Malformed)),
         }
     }
 
@@ -317,10 +325,16 @@ impl Subscriber {
             return;
         }
         let (publisher, first) = (bundle.first.publisher, bundle.first.position);
+        let last = bundle.last_position().unwrap_or(first);
         let had = self.had.get(&publisher).copied().unwrap_or(0);
         if had < first {
-            self.raise(publisher, bundle.last_position().unwrap_or(first));
+            self.raise(publisher, last);
             actions.push_back(Action::Step(Step::Frame(message.clone())));
+            return;
+        }
+        if had >= last {
+            self.duplicates += bundle.len() as u64;
+            actions.push_back(Action::Step(Step::Had(message.clone())));
             return;
         }
         for view in bundle.views().flatten() {
@@ -339,11 +353,12 @@ impl Subscriber {
                 }
             }
             Topic::Ack { .. } => actions.extend(control::body(bytes).map(Action::Acked)),
-            Topic::Rx { .. } => {
-                if let Some(replay) = control::body::<Replay>(bytes) {
-                    self.replayed(replay, second, now, actions);
-                }
-            }
+            Topic::Rx { .. } => match (control::body::<Replay>(bytes), second) {
+                // For this client by itself, and then with others.
+                (Some(Replay { number: 0, .. }), Some(message)) => self.frames(message, actions),
+                (Some(replay), second) => self.replayed(replay, second, now, actions),
+                (None, _) => {}
+            },
             Topic::Denied { .. } => actions.extend(control::body(bytes).map(Action::Denied)),
             Topic::Hold { .. } => actions.extend(control::body(bytes).map(|Hold { on }| Action::Hold(on))),
             Topic::Bye => match control::body::<Leaving>(bytes) {

@@ -7,7 +7,7 @@
 //! ```
 
 use super::Relay;
-use super::outgoing::{Outgoing, are_for_the_same};
+use super::outgoing::{Outgoing, are_for_the_same, client_of};
 use crate::delivery::Now;
 use crate::delivery::intake::Verdict;
 use crate::engine::Frame;
@@ -76,7 +76,10 @@ impl Relay {
                 let message = as_past(rest.unwrap_or_else(|| message.clone()), &bundle.first, past);
                 self.pending = Some(match same {
                     true => Outgoing::whole(message),
-                    false => Outgoing::apart(message, &mut self.interests),
+                    false => {
+                        let client_of = |peer| client_of(&self.clients, peer);
+                        Outgoing::apart(message, &mut self.interests, &client_of)
+                    }
                 });
             }
             Verdict::Duplicate => self.figures.duplicates += frames,

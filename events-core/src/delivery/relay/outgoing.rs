@@ -12,29 +12,43 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::answers::Answer;
-use super::{Relay, sent};
-use crate::control::About;
+use super::{Client, Relay, sent};
+use crate::control::{self, About, Topic};
 use crate::delivery::Now;
 use crate::delivery::intake::{Intake, Stream};
 use crate::delivery::interests::{Class, Interests};
 use crate::delivery::retained::Kept;
 use crate::delivery::ring::sequence_behind;
-use crate::engine::{EngineError, Frame, Hub};
+use crate::engine::{EngineError, Frame, Hub, Peer};
 use crate::frame::bundle::{self, views};
 use crate::frame::{self, Bundle, Content, View, flags};
+
+/// A client that wants events of several parts is sent them together first, if there are no more of these.
+const COPIES: usize = 64;
 
 /// A message on its way out.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     message: Frame,
-    /// Not everybody wants all of it: the messages in which it goes out instead, as far as they have not been sent.
-    parts: Option<VecDeque<Frame>>,
+    /// Not everybody wants all of it: what goes out instead, as far as it has not been sent.
+    parts: Option<VecDeque<Part>>,
     /// Some of it has been sent.
     begun: bool,
 }
+
+/// Frames that go out together.
+#[derive(Debug)]
+struct Part {
+    message: Frame,
+    /// For this client by itself. What it gets with others comes behind, and it has it then.
+    only: Option<u64>,
+}
+
+/// The clients of connections.
+pub(super) type ClientOf<'a> = &'a dyn Fn(Peer) -> Option<u64>;
 
 impl Outgoing {
     /// A message that goes out as it is.
@@ -43,11 +57,11 @@ impl Outgoing {
     }
 
     /// A message that is taken apart, if it is one of several frames.
-    pub(super) fn apart(message: Frame, interests: &mut Interests) -> Outgoing {
+    pub(super) fn apart(message: Frame, interests: &mut Interests, client_of: ClientOf<'_>) -> Outgoing {
         let parts = match frame::parse(&message) {
             Ok(Content::Bundle(bundle)) => {
                 let views: Vec<View<'_>> = bundle.views().flatten().collect();
-                Some(taken_apart(interests, &views))
+                Some(taken_apart(interests, client_of, &views))
             }
             _ => None,
         };
@@ -55,27 +69,28 @@ impl Outgoing {
     }
 
     /// The same for who wants what now.
-    fn sorted_again(self, interests: &mut Interests) -> Outgoing {
+    fn sorted_again(self, interests: &mut Interests, client_of: ClientOf<'_>) -> Outgoing {
         match (self.parts, frame::parse(&self.message)) {
             (Some(parts), _) if self.begun => {
-                let mut left: Vec<View<'_>> = parts.iter().flat_map(|part| views(part)).collect();
+                let left = parts.iter().filter(|part| part.only.is_none());
+                let mut left: Vec<View<'_>> = left.flat_map(|part| views(&part.message)).collect();
                 left.sort_unstable_by_key(|view| view.header.position);
-                let parts = Some(taken_apart(interests, &left));
+                let parts = Some(taken_apart(interests, client_of, &left));
                 Outgoing { parts, ..self }
             }
             (_, Ok(Content::Bundle(bundle))) if are_for_the_same(interests, &bundle) != Some(true) => {
-                Outgoing::apart(self.message, interests)
+                Outgoing::apart(self.message, interests, client_of)
             }
             _ => Outgoing::whole(self.message),
         }
     }
 
-    /// What is sent next; `None` if all was.
-    fn next(&self) -> Option<&Frame> {
+    /// What is sent next, and for whom alone; `None` if all was.
+    fn next(&self) -> Option<(&Frame, Option<u64>)> {
         match &self.parts {
-            Some(parts) => parts.front(),
+            Some(parts) => parts.front().map(|part| (&part.message, part.only)),
             None if self.begun => None,
-            None => Some(&self.message),
+            None => Some((&self.message, None)),
         }
     }
 
@@ -115,38 +130,116 @@ pub(super) fn are_for_the_same(interests: &Interests, bundle: &Bundle<'_>) -> Op
     Some(same)
 }
 
-/// The messages in which frames reach those who want them. Frames change places only where nobody wants both; so whoever
-/// wants several has them in their order.
-fn taken_apart(interests: &mut Interests, frames: &[View<'_>]) -> VecDeque<Frame> {
-    let lanes = interests.lanes(frames.iter().map(|view| view.topic));
-    let mut parts: Vec<Vec<View<'_>>> = Vec::new();
-    // Of each lane, the part that may take more, and for whom it is.
-    let mut open: FxHashMap<usize, (usize, Option<Class>)> = FxHashMap::default();
-    for (view, lane) in frames.iter().zip(lanes) {
-        let class = interests.class(view.topic);
+/// An event's name in a message.
+struct Kind<'a> {
+    topic: &'a [u8],
+    lane: usize,
+    class: Option<Class>,
+}
+
+/// The names in some frames, and of each frame the index of its own.
+fn kinds<'a>(interests: &mut Interests, frames: &[View<'a>]) -> (Vec<Kind<'a>>, Vec<usize>) {
+    let mut topics: Vec<&[u8]> = Vec::new();
+    let mut known = FxHashMap::default();
+    let mut kind_of = Vec::with_capacity(frames.len());
+    for view in frames {
+        kind_of.push(*known.entry(view.topic).or_insert_with(|| {
+            topics.push(view.topic);
+            topics.len() - 1
+        }));
+    }
+    let lanes = interests.lanes(topics.iter().copied());
+    let kinds = topics.into_iter().zip(lanes);
+    (kinds.map(|(topic, lane)| Kind { topic, lane, class: interests.class(topic) }).collect(), kind_of)
+}
+
+/// The messages in which frames reach those who want them. Frames change places only where nobody wants both, or has been sent
+/// both before; so whoever wants several has them in their order.
+fn taken_apart(interests: &mut Interests, client_of: ClientOf<'_>, frames: &[View<'_>]) -> VecDeque<Part> {
+    let (kinds, kind_of) = kinds(interests, frames);
+    let copied = copied(interests, client_of, &kinds, &kind_of);
+    let mut parts = VecDeque::new();
+    for (peer, client) in copied.values().flatten() {
+        let wanted: Vec<bool> = kinds.iter().map(|kind| interests.wants(*peer, kind.topic)).collect();
+        let views = frames.iter().zip(&kind_of).filter(|(_, kind)| wanted[**kind]).map(|(view, _)| *view);
+        parts.push_back(Part { message: Frame::new(bundle::message(views)), only: Some(*client) });
+    }
+    let mut messages: Vec<Vec<View<'_>>> = Vec::new();
+    // Of each lane, or class where the order is seen to, the message that may take more, and for whom it is.
+    let mut open: FxHashMap<(usize, Option<Class>), (usize, Option<Class>)> = FxHashMap::default();
+    for (view, kind) in frames.iter().zip(kind_of) {
+        let Kind { lane, class, .. } = kinds[kind];
         if class.is_none() {
             // It may be for anybody.
             open.clear();
-            parts.push(vec![*view]);
+            messages.push(vec![*view]);
             continue;
         }
-        match open.get(&lane).filter(|(_, of)| *of == class) {
-            Some((part, _)) => parts[*part].push(*view),
+        let place = (lane, class.filter(|_| copied.contains_key(&lane)));
+        match open.get(&place).filter(|(_, of)| *of == class) {
+            Some((message, _)) => messages[*message].push(*view),
             None => {
-                open.insert(lane, (parts.len(), class));
-                parts.push(vec![*view]);
+                open.insert(place, (messages.len(), class));
+                messages.push(vec![*view]);
             }
         }
     }
-    parts.into_iter().map(|part| Frame::new(bundle::message(part.into_iter()))).collect()
+    let messages = messages.into_iter().map(|views| Frame::new(bundle::message(views.into_iter())));
+    parts.extend(messages.map(|message| Part { message, only: None }));
+    parts
+}
+
+/// The lanes in which those who want events of several classes get them by themselves first, and who these are. That is worth
+/// it if there are fewer of them than it saves messages.
+fn copied(
+    interests: &Interests,
+    client_of: ClientOf<'_>,
+    kinds: &[Kind<'_>],
+    kind_of: &[usize],
+) -> FxHashMap<usize, Vec<(Peer, u64)>> {
+    let mut runs: FxHashMap<usize, (Option<Class>, usize)> = FxHashMap::default();
+    for &kind in kind_of {
+        let Kind { lane, class, .. } = kinds[kind];
+        // It may be for anybody.
+        if class.is_none() {
+            return FxHashMap::default();
+        }
+        let (last, count) = runs.entry(lane).or_default();
+        *count += usize::from(std::mem::replace(last, class) != class);
+    }
+    let of_lane = |lane: usize| kinds.iter().filter(move |kind| kind.lane == lane);
+    let copied = runs.into_iter().filter_map(|(lane, (_, runs))| {
+        let several = |peer: &&Peer| {
+            let mut wanted = of_lane(lane).filter(|kind| interests.wants(**peer, kind.topic)).map(|kind| kind.class);
+            wanted.next().is_some_and(|first| wanted.any(|other| other != first))
+        };
+        let classes: FxHashSet<_> = of_lane(lane).map(|kind| kind.class).collect();
+        let most = runs.checked_sub(classes.len() + 1)?.min(COPIES);
+        let spanning: Vec<Peer> = interests.spanning(lane)?.iter().filter(several).take(most + 1).copied().collect();
+        let of_clients = || spanning.iter().map(|peer| Some((*peer, client_of(*peer)?))).collect::<Option<_>>();
+        (spanning.len() <= most).then(of_clients)?.map(|spanning| (lane, spanning))
+    });
+    copied.collect()
+}
+
+/// The client whose connection this is.
+pub(super) fn client_of(clients: &FxHashMap<u64, Client>, peer: Peer) -> Option<u64> {
+    clients.iter().find(|(_, client)| client.peer == Some(peer)).map(|(id, _)| *id)
 }
 
 impl Relay {
     /// Sends what is to be sent, waiting for room once at most. `false`: somebody has none.
     pub(super) fn hand_out(&mut self, hub: &mut dyn Hub, now: Now, wait: &mut Duration) -> Result<bool, EngineError> {
         let Some(mut outgoing) = self.pending.take() else { return Ok(true) };
-        while let Some(message) = outgoing.next() {
-            if !sent(hub.publish(message, None, *wait))? {
+        while let Some((message, only)) = outgoing.next() {
+            let done = match only {
+                Some(client) => {
+                    let head = Topic::Rx { client }.message(&control::Replay::default());
+                    hub.publish(&head, Some(message), *wait)
+                }
+                None => hub.publish(message, None, *wait),
+            };
+            if !sent(done)? {
                 self.pending = Some(outgoing);
                 return Ok(false);
             }
@@ -175,7 +268,8 @@ impl Relay {
     /// Somebody may want more or less: what waits to go out together may not belong together any more. Before anything
     /// is answered, since from its answer on a registration gets everything.
     pub(super) fn sort_again(&mut self) {
-        self.pending = self.pending.take().map(|outgoing| outgoing.sorted_again(&mut self.interests));
+        let client_of = |peer| client_of(&self.clients, peer);
+        self.pending = self.pending.take().map(|outgoing| outgoing.sorted_again(&mut self.interests, &client_of));
     }
 
     /// Everybody who subscribed has been sent the message: from here on it counts, and its publisher need not keep it.
@@ -220,7 +314,6 @@ impl Relay {
 mod tests {
     use super::super::stub::Stub;
     use super::*;
-    use crate::control::{self, Topic};
     use crate::delivery::Limits;
     use crate::frame::Header;
 
@@ -275,6 +368,44 @@ mod tests {
         relay.turn(&mut hub, 0, Duration::ZERO).expect("open");
         let expected: &[&[_]] = &[&[("A", 1), ("A", 3)], &[("C", 2), ("C", 5)], &[("B", 4), ("B", 6)], &[("A", 7)]];
         assert_eq!(published(&mut hub), as_published(expected));
+    }
+
+    /// For whom alone the messages are that were published, and what is in them.
+    fn by_itself(hub: &Stub) -> Vec<(u64, Vec<(String, u64)>)> {
+        let of = |(head, body): &(Frame, Option<Frame>)| match (control::parse(head)?.0, body) {
+            (Topic::Rx { client }, Some(body)) => {
+                Some((client, views(body).map(|view| (view.name.to_owned(), view.header.position)).collect()))
+            }
+            _ => None,
+        };
+        hub.bodies.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn who_wants_all_beside_others_has_it_first_and_by_itself() {
+        let all: &[&str] = &["A", "B", "C"];
+        let (mut relay, mut hub) = server(&[&["A"], &["B"], all]);
+        let names = ["A", "B", "C", "A", "B", "A", "B"];
+        let expected: Vec<_> = names.iter().zip(1..).map(|(name, position)| ((*name).to_owned(), position)).collect();
+        // Without a client of ours behind the connection there is no way to it alone.
+        hub.frames.push_back(message(&names));
+        relay.turn(&mut hub, 2, Duration::ZERO).expect("open");
+        assert_eq!((published(&mut hub).len(), by_itself(&hub)), (7, Vec::new()));
+
+        let (mut relay, mut hub) = server(&[&["A"], &["B"], all]);
+        hub.told(&Topic::Rx { client: 5 }, 3);
+        hub.frames.push_back(message(&names));
+        relay.turn(&mut hub, 2, Duration::ZERO).expect("open");
+        assert_eq!(by_itself(&hub), [(5, expected)]);
+        let with_others: &[&[_]] = &[&[("A", 1), ("A", 4), ("A", 6)], &[("B", 2), ("B", 5), ("B", 7)], &[("C", 3)]];
+        assert_eq!(published(&mut hub), as_published(with_others));
+
+        // It saves nothing where they do not come in turn.
+        let (mut relay, mut hub) = server(&[&["A"], &["B"], all]);
+        hub.told(&Topic::Rx { client: 5 }, 3);
+        hub.frames.push_back(message(&["A", "A", "A", "B", "B"]));
+        relay.turn(&mut hub, 2, Duration::ZERO).expect("open");
+        assert_eq!((published(&mut hub).len(), by_itself(&hub)), (2, Vec::new()));
     }
 
     #[test]

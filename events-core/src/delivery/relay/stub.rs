@@ -12,6 +12,8 @@ pub(super) struct Stub {
     pub(super) told: VecDeque<Subscription>,
     pub(super) frames: VecDeque<Frame>,
     pub(super) published: Vec<Frame>,
+    /// The same with their second parts.
+    pub(super) bodies: Vec<(Frame, Option<Frame>)>,
     /// Nobody takes anything.
     pub(super) full: bool,
     /// So many messages are still taken.
@@ -57,12 +59,13 @@ impl Hub for Stub {
         self.named == Some(connection.0)
     }
 
-    fn publish(&mut self, head: &Frame, _: Option<&Frame>, _: Duration) -> Result<(), PublishError> {
+    fn publish(&mut self, head: &Frame, body: Option<&Frame>, _: Duration) -> Result<(), PublishError> {
         if self.full || self.room == Some(0) {
             return Err(PublishError::Full);
         }
         self.room = self.room.map(|room| room - 1);
         self.published.push(head.clone());
+        self.bodies.push((head.clone(), body.cloned()));
         Ok(())
     }
 
