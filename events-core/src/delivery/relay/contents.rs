@@ -6,17 +6,14 @@
 use super::Relay;
 use crate::delivery::intake::{Intake, Stream, Verdict};
 use crate::delivery::{Contents, Now};
-use crate::frame::{self, View, flags};
+use crate::frame::{self, Bundle, View, flags};
 use crate::reader::{MAX_DEPTH, Reader};
 
 impl Relay {
     /// Whether this frame is more than this server takes. It counts as taken all the same, or its publisher would
     /// send it for ever.
     pub(super) fn exceeds(&mut self, view: &View<'_>, too_large: bool, now: Now) -> bool {
-        let fits = !too_large
-            && view.name.len() <= self.limits.name
-            && self.limits.contents.is_none_or(|contents| contents.hold(view.records));
-        if fits {
+        if !too_large && self.fits(view) {
             return false;
         }
         self.figures.excess += u64::from(self.withhold(view, now));
@@ -42,9 +39,18 @@ impl Relay {
         true
     }
 
-    /// Whether of several frames in one message each has to be looked at, since some may be dropped.
-    pub(super) fn looks_at_each(&self) -> bool {
-        self.sender.permission.is_some() || self.limits.contents.is_some() || self.limits.name < frame::MAX_NAME
+    fn fits(&self, view: &View<'_>) -> bool {
+        view.name.len() <= self.limits.name && self.limits.contents.is_none_or(|contents| contents.hold(view.records))
+    }
+
+    /// Whether some of the frames in one message are to be dropped.
+    pub(super) fn drops_some(&self, bundle: &Bundle<'_>) -> bool {
+        let permission = self.sender.permission.as_ref();
+        if permission.is_none() && self.limits.contents.is_none() && self.limits.name >= frame::MAX_NAME {
+            return false;
+        }
+        let may = |name| permission.is_none_or(|permission| permission.emit.contain(name));
+        !bundle.views().flatten().all(|view| may(view.name) && self.fits(&view))
     }
 }
 
@@ -110,10 +116,44 @@ fn head_of_text(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
+    use super::super::stub::Stub;
+    use super::*;
+    use crate::control::Topic;
+    use crate::delivery::Limits;
+    use crate::engine::Frame;
+    use crate::frame::{Header, bundle};
+
     const LIMITS: Contents = Contents { records: 2, depth: 2, length: 4 };
+
+    #[test]
+    fn what_fits_stays_together_and_only_what_does_not_is_dropped() {
+        let limits = Limits { contents: Some(LIMITS), ..Limits::default() };
+        let (mut relay, mut hub) = (Relay::new(1, limits), Stub::default());
+        hub.told(&Topic::Bundles, 1);
+        hub.subscribed(frame::topic("A"), true, 1);
+        hub.subscribed(frame::topic("B"), true, 1);
+        (0..2).for_each(|now| _ = relay.turn(&mut hub, now, Duration::ZERO).expect("open"));
+        let message = |from: u64, records: [&[u8]; 3]| {
+            let frames = records.into_iter().zip(["A", "B", "A"]).zip(from..).map(|((records, name), position)| {
+                let flags = if position == 1 { flags::OLDEST } else { 0 };
+                let header = Header { flags, publisher: 9, position, sequence: position, fingerprint: 0, sent_at: 0 };
+                View { name, topic: &[], header, records }
+            });
+            Frame::new(bundle::message(frames))
+        };
+        let long = [0x95, 1, 2, 3, 4, 5];
+        hub.published.clear();
+        hub.frames.extend([message(1, [&[0x90], &[0x90], &[0x90]]), message(4, [&[0x90], &long, &[0x90]])]);
+        relay.turn(&mut hub, 2, Duration::ZERO).expect("open");
+        let positions = |message: &Frame| bundle::views(message).map(|view| view.header.position).collect::<Vec<_>>();
+        let published: Vec<_> = hub.published.iter().map(positions).filter(|positions| !positions.is_empty()).collect();
+        assert_eq!(published, [vec![1, 2, 3], vec![4], vec![6]]);
+        assert_eq!(relay.figures().excess, 1);
+    }
 
     #[test]
     fn each_limit_holds() {

@@ -32,7 +32,7 @@ impl Relay {
             }
             Ok(Content::Bundle(bundle)) => {
                 if self.may_emit(&bundle.first) {
-                    if too_large || self.looks_at_each() {
+                    if too_large || self.drops_some(&bundle) {
                         self.apart.extend(bundle.views().flatten().map(|view| Frame::new(view.to_bytes())));
                     } else {
                         self.sort(&bundle, &message, now);
