@@ -37,6 +37,8 @@ pub(super) struct Outgoing {
     parts: Option<VecDeque<Part>>,
     /// Some of it has been sent.
     begun: bool,
+    /// The names in it, where the rest has to wait: many may ask about them meanwhile.
+    names: FxHashSet<String>,
 }
 
 /// Frames that go out together.
@@ -53,7 +55,7 @@ pub(super) type ClientOf<'a> = &'a dyn Fn(Peer) -> Option<u64>;
 impl Outgoing {
     /// A message that goes out as it is.
     pub(super) fn whole(message: Frame) -> Outgoing {
-        Outgoing { message, parts: None, begun: false }
+        Outgoing { message, parts: None, begun: false, names: FxHashSet::default() }
     }
 
     /// A message that is taken apart, if it is one of several frames.
@@ -65,7 +67,7 @@ impl Outgoing {
             }
             _ => None,
         };
-        Outgoing { message, parts, begun: false }
+        Outgoing { parts, ..Outgoing::whole(message) }
     }
 
     /// The same for who wants what now.
@@ -108,9 +110,12 @@ impl Outgoing {
         self.begun
     }
 
-    /// Whether there is an event of this name in it.
-    fn has(&self, name: &str) -> bool {
-        views(&self.message).any(|view| view.name == name)
+    /// The rest of it has to wait.
+    fn waits(self) -> Outgoing {
+        if !self.begun || !self.names.is_empty() {
+            return self;
+        }
+        Outgoing { names: views(&self.message).map(|view| view.name.to_owned()).collect(), ..self }
     }
 }
 
@@ -240,7 +245,7 @@ impl Relay {
                 None => hub.publish(message, None, *wait),
             };
             if !sent(done)? {
-                self.pending = Some(outgoing);
+                self.pending = Some(outgoing.waits());
                 return Ok(false);
             }
             *wait = Duration::ZERO;
@@ -259,7 +264,7 @@ impl Relay {
     pub(super) fn may_answer(&self, about: &About) -> bool {
         let Some(outgoing) = self.pending.as_ref().filter(|outgoing| outgoing.is_begun()) else { return true };
         match about {
-            About::Event(name) => !outgoing.has(name),
+            About::Event(name) => !outgoing.names.contains(name),
             About::Events => false,
             About::Nothing | About::Leaving(_) | About::Shape(_) => true,
         }
