@@ -17,6 +17,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::engine::Peer;
 use crate::random_id;
 
+/// Looks at what so many connections want of so many topics, one multiplied by the other, are worth it. With more, all
+/// topics share a lane.
+const LOOKS: usize = 1 << 18;
+/// So many topics that were asked for are remembered with their lanes.
+const KNOWN: usize = 4096;
+
 /// Subscriptions to events, by connection.
 #[derive(Default)]
 pub struct Interests {
@@ -70,12 +76,6 @@ fn kind(topic: &[u8]) -> Kind {
         _ => Kind::Odd,
     }
 }
-
-/// Looks at what so many connections want of so many topics, one multiplied by the other, are worth it. With more, all
-/// topics share a lane.
-const LOOKS: usize = 1 << 18;
-/// So many topics that were asked for are remembered with their lanes.
-const KNOWN: usize = 4096;
 
 impl Interests {
     /// A connection subscribed to a topic of events. Those that an engine cannot name are known for ever.

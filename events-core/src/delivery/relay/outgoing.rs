@@ -377,13 +377,13 @@ mod tests {
 
     /// For whom alone the messages are that were published, and what is in them.
     fn by_itself(hub: &Stub) -> Vec<(u64, Vec<(String, u64)>)> {
-        let of = |(head, body): &(Frame, Option<Frame>)| match (control::parse(head)?.0, body) {
-            (Topic::Rx { client }, Some(body)) => {
+        let of = |(head, body): &(Frame, Frame)| match control::parse(head)?.0 {
+            Topic::Rx { client } => {
                 Some((client, views(body).map(|view| (view.name.to_owned(), view.header.position)).collect()))
             }
             _ => None,
         };
-        hub.bodies.iter().filter_map(of).collect()
+        hub.pairs.iter().filter_map(of).collect()
     }
 
     #[test]

@@ -11,9 +11,10 @@ use crate::frame::{self, Header, flags};
 pub(super) struct Stub {
     pub(super) told: VecDeque<Subscription>,
     pub(super) frames: VecDeque<Frame>,
+    /// Messages of one part.
     pub(super) published: Vec<Frame>,
-    /// The same with their second parts.
-    pub(super) bodies: Vec<(Frame, Option<Frame>)>,
+    /// And of two.
+    pub(super) pairs: Vec<(Frame, Frame)>,
     /// Nobody takes anything.
     pub(super) full: bool,
     /// So many messages are still taken.
@@ -64,8 +65,10 @@ impl Hub for Stub {
             return Err(PublishError::Full);
         }
         self.room = self.room.map(|room| room - 1);
-        self.published.push(head.clone());
-        self.bodies.push((head.clone(), body.cloned()));
+        match body {
+            Some(body) => self.pairs.push((head.clone(), body.clone())),
+            None => self.published.push(head.clone()),
+        }
         Ok(())
     }
 
