@@ -21,6 +21,7 @@ use crate::engine::Frame;
 use crate::error::{Error, Lagged};
 use crate::event::EventInfo;
 use crate::frame::bundle::views;
+use crate::frame::name::Name;
 use crate::frame::{self, Content, Header, View, flags};
 use crate::reader::SHARED;
 use crate::received::About;
@@ -40,7 +41,7 @@ use route::{At, Call, Rank, Route, message};
 /// Handlers by event name, and what was received of each.
 #[derive(Default)]
 pub(crate) struct Dispatcher {
-    entries: FxHashMap<Box<str>, Entry>,
+    entries: FxHashMap<Name, Entry>,
     any: Vec<Box<dyn Route>>,
     slots: FxHashMap<u64, Arc<Slot>>,
     verdicts: Verdicts,
@@ -172,7 +173,7 @@ impl Dispatcher {
                 .filter(|entry| entry.rank() == Rank::Nobody)
                 .for_each(|entry| entry.expected.clear());
             for Reached { publisher, event, next, .. } in streams {
-                let entry = self.entries.entry(event.into()).or_default();
+                let entry = self.entries.entry(event.as_str().into()).or_default();
                 if entry.rank() == Rank::Nobody {
                     reach(&mut entry.expected, publisher, next);
                 }
@@ -187,7 +188,7 @@ impl Dispatcher {
     /// The server had lost a retained frame and has it back: those that came in between get it now.
     fn recovered(&mut self, frame: &Frame, around: &mut dyn Around) {
         let Ok(Content::Event(view)) = frame::parse(frame) else { return };
-        let waits = |slot: &&Arc<Slot>| slot.event() == Some(view.name) && slot.waits_for_first();
+        let waits = |slot: &&Arc<Slot>| slot.event() == Some(view.name()) && slot.waits_for_first();
         let waiting: Vec<u64> = self.slots.values().filter(waits).map(|slot| slot.id()).collect();
         for registration in waiting {
             self.retained(&view, registration, around);
@@ -211,13 +212,13 @@ impl Dispatcher {
         let Header { publisher, sequence, position, .. } = view.header;
         let tells = if view.header.has(flags::PAST) { Tells::Past } else { tells };
         if view.header.has(flags::STANDS) {
-            return self.expect(view.name, publisher, sequence, tells, around);
+            return self.expect(view.name(), publisher, sequence, tells, around);
         }
         if position == 0 {
             self.records(view, None, around);
             return;
         }
-        if let Some(Entry { routes, expected }) = self.entries.get_mut(view.name)
+        if let Some(Entry { routes, expected }) = self.entries.get_mut(view.key())
             && let Some(expected) = expected.to_back(&publisher)
             && *expected == sequence
         {
@@ -226,24 +227,24 @@ impl Dispatcher {
             *expected = sequence.saturating_add(count);
             return;
         }
-        self.expect(view.name, publisher, sequence, tells, around);
+        self.expect(view.name(), publisher, sequence, tells, around);
         let next = sequence.saturating_add(self.records(view, None, around));
-        if let Some(entry) = self.entries.get_mut(view.name) {
+        if let Some(entry) = self.entries.get_mut(view.key()) {
             reach(&mut entry.expected, publisher, next);
         }
     }
 
     /// Passes a frame by: that it is not handed out is no loss to anybody.
     fn had(&mut self, view: &View<'_>) {
-        if view.header.position != 0 && self.rank(view.name).max(self.rank_of_any()) != Rank::Nobody {
-            let entry = self.entries.entry(view.name.into()).or_default();
+        if view.header.position != 0 && self.rank(view.name()).max(self.rank_of_any()) != Rank::Nobody {
+            let entry = self.entries.entry(view.name().into()).or_default();
             reach(&mut entry.expected, view.header.publisher, view.header.sequence.saturating_add(view.count()));
         }
     }
 
     /// Who listens to the event by its name.
     fn rank(&self, event: &str) -> Rank {
-        self.entries.get(event).map_or(Rank::Nobody, Entry::rank)
+        self.entries.get(event.as_bytes()).map_or(Rank::Nobody, Entry::rank)
     }
 
     /// Who listens to all events.
@@ -253,7 +254,7 @@ impl Dispatcher {
 
     /// Notes that the stream stands at `sequence` now, and reports what was missed before it.
     fn expect(&mut self, event: &str, publisher: u64, sequence: u64, tells: Tells, around: &mut dyn Around) {
-        let known = self.entries.get(event).and_then(|entry| entry.expected.get(&publisher).copied());
+        let known = self.entries.get(event.as_bytes()).and_then(|entry| entry.expected.get(&publisher).copied());
         if known.is_some_and(|expected| expected >= sequence) {
             return;
         }
@@ -281,7 +282,7 @@ impl Dispatcher {
 
     /// Calls whoever wants the event, or `only` one registration.
     fn records(&mut self, view: &View<'_>, only: Option<u64>, around: &mut dyn Around) -> u64 {
-        let own = self.entries.get_mut(view.name).map_or(&mut [][..], |entry| &mut entry.routes);
+        let own = self.entries.get_mut(view.key()).map_or(&mut [][..], |entry| &mut entry.routes);
         call(own, &mut self.any, &mut self.verdicts, view, self.shared.as_ref(), only, around)
     }
 }
@@ -299,7 +300,7 @@ fn call(
     // Those that cannot read records of this shape; as good as always there are none.
     let mut unable = Vec::new();
     for (number, route) in own.iter().chain(&*any).enumerate() {
-        if let Some(info) = route.info(view.name)
+        if let Some(info) = route.info(view)
             && view.header.fingerprint != 0
             && !readable(verdicts, info, view, around)
         {
@@ -307,7 +308,7 @@ fn call(
         }
     }
     let past = only.is_none() && view.header.has(flags::PAST);
-    let mut call = Call { around, only, past, event: view.name, shared };
+    let mut call = Call { around, only, past, view, shared };
     let mut at = At::new(view.records, About::new(&view.header, only.is_some()));
     let alone = own.len() + any.len() == 1 && unable.is_empty();
     // Code that is not ours reads payloads, and may panic: then it goes on behind that.
@@ -332,7 +333,7 @@ fn call(
             }
         }
     })) {
-        let event = view.name.to_owned();
+        let event = view.name().to_owned();
         call.around.problem(Error::ReadingPanicked { event, message: message(&*panic) });
     }
     at.count
@@ -356,7 +357,7 @@ fn readable(verdicts: &mut Verdicts, info: &'static EventInfo, view: &View<'_>, 
         Some(Verdict::Mismatch(mismatch)) => mismatch.clone(),
         Some(Verdict::Open(_)) | None => unknown("the server did not say in time what the shape is"),
     };
-    around.problem(Error::SchemaMismatch { event: view.name.to_owned(), publisher: view.header.publisher, source });
+    around.problem(Error::SchemaMismatch { event: view.name().to_owned(), publisher: view.header.publisher, source });
     false
 }
 

@@ -12,15 +12,13 @@ use crate::reader::Reader;
 use crate::take::TakeError;
 
 pub mod bundle;
+pub mod name;
 
 pub use bundle::Bundle;
+pub use name::{FIRST_BYTES, MAX_NAME, is_name, topic};
 
-/// The longest name of an event, in bytes.
-pub const MAX_NAME: usize = 255;
 /// The size of the header, in bytes.
 pub const HEADER: usize = 48;
-/// The bytes that names can begin with: subscribed to by who wants all events.
-pub const FIRST_BYTES: &[u8; 53] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 /// Where the flags stand in the header.
 const FLAGS_AT: usize = 2;
 
@@ -73,9 +71,7 @@ impl Header {
 /// A frame taken apart; everything borrows from its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
-    /// The event's name.
-    pub name: &'a str,
-    /// The name and the zero byte: what a subscription to exactly this event says.
+    /// The event's name and the zero byte: what a subscription to exactly this event says.
     pub topic: &'a [u8],
     /// The header.
     pub header: Header,
@@ -84,11 +80,23 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// The event's name as text. For every frame of many, [`key`](View::key) is quicker.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        name::text(self.key())
+    }
+
+    /// The bytes of the event's name: what [`Name`](name::Name) is found by.
+    #[must_use]
+    pub fn key(&self) -> &'a [u8] {
+        self.topic.strip_suffix(&[0]).unwrap_or(self.topic)
+    }
+
     /// The frame by itself, as it would be sent.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.topic.len() + HEADER + self.records.len());
-        begin(&mut bytes, self.name, &self.header);
+        begin(&mut bytes, self.key(), &self.header);
         bytes.extend_from_slice(self.records);
         bytes
     }
@@ -152,9 +160,10 @@ pub enum FrameError {
 }
 
 /// Begins a frame in `out`: the name, the zero byte and the header. Records follow.
-pub fn begin(out: &mut Vec<u8>, name: &str, header: &Header) {
+pub fn begin(out: &mut Vec<u8>, name: impl AsRef<[u8]>, header: &Header) {
+    let name = name.as_ref();
     out.reserve(name.len() + 1 + HEADER);
-    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(name);
     out.push(0);
     let mut bytes = [0xCF; HEADER];
     bytes[0] = 0x97;
@@ -180,57 +189,21 @@ pub fn parse(bytes: &[u8]) -> Result<Content<'_>, FrameError> {
             Bundle::parse(bytes, view.header).map(Content::Bundle).ok_or(FrameError::Bundle)
         }
         Some(view) => Ok(Content::Event(view)),
-        None => Ok(Content::Foreign { name: name(bytes).unwrap_or_default() }),
+        None => Ok(Content::Foreign { name: name::text(name::first(bytes).unwrap_or_default()) }),
     }
 }
 
 /// Takes one frame apart; `None` if what follows its name is of another protocol.
 fn parse_event(bytes: &[u8]) -> Result<Option<View<'_>>, FrameError> {
-    let name = name(bytes).ok_or(FrameError::Name)?;
-    let rest = &bytes[name.len() + 1..];
+    let name = name::first(bytes).ok_or(FrameError::Name)?;
+    let (topic, rest) = bytes.split_at(name.len() + 1);
     if !rest.starts_with(&[0x97, 0x01]) {
         return Ok(None);
     }
     let (header, records) = rest.split_first_chunk::<HEADER>().ok_or(FrameError::Header)?;
     let header = parse_header(header).ok_or(FrameError::Header)?;
-    Ok(Some(View { name, topic: &bytes[..=name.len()], header, records }))
+    Ok(Some(View { topic, header, records }))
 }
-
-/// The subscription that matches exactly the frames of event `name`.
-#[must_use]
-pub fn topic(name: &str) -> Vec<u8> {
-    let mut topic = Vec::with_capacity(name.len() + 1);
-    topic.extend_from_slice(name.as_bytes());
-    topic.push(0);
-    topic
-}
-
-/// Whether an event can have this name.
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    name(&topic(text)) == Some(text)
-}
-
-/// The name that `bytes` begin with, up to its zero byte. Names begin with a letter or `_` and hold letters, digits,
-/// `_`, `.` and `-`.
-fn name(bytes: &[u8]) -> Option<&str> {
-    let zero = bytes.iter().take(MAX_NAME + 1).position(|&byte| !IN_NAME[usize::from(byte)])?;
-    let name = &bytes[..zero];
-    let begins = name.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
-    if begins && bytes[zero] == 0 { std::str::from_utf8(name).ok() } else { None }
-}
-
-/// By byte: whether it may stand in a name.
-static IN_NAME: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let at = byte as u8;
-        table[byte] = at.is_ascii_alphanumeric() || matches!(at, b'_' | b'.' | b'-');
-        byte += 1;
-    }
-    table
-};
 
 fn parse_header(bytes: &[u8; HEADER]) -> Option<Header> {
     let flags = bytes[FLAGS_AT];
@@ -313,8 +286,9 @@ mod tests {
             let mut bytes = Vec::new();
             begin(&mut bytes, &name, &header);
             bytes.extend_from_slice(&records);
-            prop_assert_eq!(parse(&bytes), Ok(Content::Event(View { name: &name, topic: &topic(&name), header, records: &records })));
+            prop_assert_eq!(parse(&bytes), Ok(Content::Event(View { topic: &topic(&name), header, records: &records })));
             let Ok(Content::Event(view)) = parse(&bytes) else { unreachable!() };
+            prop_assert_eq!(view.name(), name.as_str());
             prop_assert_eq!(view.to_bytes(), bytes.clone());
             prop_assert!(bytes.starts_with(&topic(&name)));
         }

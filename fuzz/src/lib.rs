@@ -46,7 +46,7 @@ pub fn frame(bytes: &[u8]) {
     };
     // What was understood is written as it was, and the records are the bytes behind it, none left out.
     let mut again = Vec::new();
-    frame::begin(&mut again, view.name, &view.header);
+    frame::begin(&mut again, view.name(), &view.header);
     let (count, mut good) = (view.count(), 0);
     for record in view.records() {
         let Ok(record) = record else { break };

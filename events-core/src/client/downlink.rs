@@ -261,7 +261,7 @@ impl Reader {
         {
             for view in views(frame) {
                 let next = view.header.sequence.saturating_add(view.count());
-                self.skipped.insert((view.header.publisher, view.name.to_owned()), next);
+                self.skipped.insert((view.header.publisher, view.name().to_owned()), next);
             }
             return;
         }

@@ -6,6 +6,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use super::ring::sequence_behind;
 use super::{Limits, Now};
 use crate::control::{Acked, Announced, Begins, Standing};
+use crate::frame::name::Name;
 use crate::frame::{Header, View, flags};
 
 /// What to do with a frame.
@@ -54,7 +55,7 @@ struct Known {
     due: Option<Now>,
     /// It must hear at once.
     urgent: bool,
-    streams: FxHashMap<Box<str>, Sequence>,
+    streams: FxHashMap<Name, Sequence>,
 }
 
 /// One event of one publisher.
@@ -142,16 +143,11 @@ impl Intake {
 
     /// Notes where the sequences stand behind frames that were handed out, and where that leads. What an earlier
     /// server had acknowledged is before the base, whatever became of the word that said so.
-    pub fn note<'a>(&mut self, publisher: u64, frames: impl Iterator<Item = (View<'a>, Stream)>) {
-        for (view, at) in frames {
-            let Some(known) = self.publishers.get_mut(&publisher) else { return };
-            let past = if view.header.has(flags::PAST) { sequence_behind(&view) } else { 0 };
-            if let Some(stream) = known.streams.get_mut(view.name) {
-                stream.base = stream.base.max(past);
-                stream.at = at;
-            } else {
-                self.begin(publisher, view.name, Sequence { base: past.max(view.header.sequence), at });
-            }
+    pub fn note<'a>(&mut self, publisher: u64, mut frames: impl Iterator<Item = (View<'a>, Stream)>) {
+        while let Some(known) = self.publishers.get_mut(&publisher)
+            && let Some((name, stream)) = frames.find_map(|(view, at)| known.note(&view, at))
+        {
+            self.begin(publisher, name, stream);
         }
     }
 
@@ -160,7 +156,7 @@ impl Intake {
     pub fn announced(&mut self, said: &Announced) {
         let Some(known) = self.known(said.publisher) else { return };
         let begun = known.next != 0;
-        match known.streams.get_mut(&*said.name) {
+        match known.streams.get_mut(said.name.as_bytes()) {
             Some(_) if begun => {}
             Some(stream) => {
                 stream.base = said.fresh.max(stream.base);
@@ -177,7 +173,7 @@ impl Intake {
     }
 
     /// The frame at `index` leaves the ring; `next` counts the sequence behind it.
-    pub fn leaves_ring(&mut self, publisher: u64, name: &str, index: u64, next: impl FnOnce() -> u64) {
+    pub fn leaves_ring(&mut self, publisher: u64, name: &[u8], index: u64, next: impl FnOnce() -> u64) {
         if let Some(known) = self.publishers.get_mut(&publisher)
             && let Some(stream) = known.streams.get_mut(name)
             && stream.at == Stream::InRing(index)
@@ -196,7 +192,7 @@ impl Intake {
     /// Where the sequences of `name` stand: publisher, base and present.
     pub fn streams<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u64, u64, Stream)> + 'a {
         let of = |(&publisher, known): (&u64, &Known)| {
-            let stream = known.streams.get(name).filter(|_| known.next != 0)?;
+            let stream = known.streams.get(name.as_bytes()).filter(|_| known.next != 0)?;
             Some((publisher, stream.base, stream.at))
         };
         self.publishers.iter().filter_map(of)
@@ -205,7 +201,7 @@ impl Intake {
     /// The first sequence of `name` by this publisher that was not an earlier server's.
     #[must_use]
     pub fn base(&self, publisher: u64, name: &str) -> u64 {
-        let stream = self.publishers.get(&publisher).and_then(|known| known.streams.get(name));
+        let stream = self.publishers.get(&publisher).and_then(|known| known.streams.get(name.as_bytes()));
         stream.map_or(0, |stream| stream.base)
     }
 
@@ -309,6 +305,17 @@ impl Intake {
 }
 
 impl Known {
+    /// Notes where the sequence stands behind a frame. Of an event that is new here, that is given back.
+    fn note<'a>(&mut self, view: &View<'a>, at: Stream) -> Option<(&'a str, Sequence)> {
+        let past = if view.header.has(flags::PAST) { sequence_behind(view) } else { 0 };
+        let Some(stream) = self.streams.get_mut(view.key()) else {
+            return Some((view.name(), Sequence { base: past.max(view.header.sequence), at }));
+        };
+        stream.base = stream.base.max(past);
+        stream.at = at;
+        None
+    }
+
     /// What its sequences count for.
     fn bytes(&self) -> usize {
         self.streams.keys().map(|name| weight(name)).sum()
@@ -369,7 +376,7 @@ mod tests {
         intake.take(1, 1, 1, 0);
         let mut note = |flags, sequence| {
             let header = Header { flags, publisher: 1, position: 1, sequence, fingerprint: 0, sent_at: 0 };
-            let view = View { name: "A", topic: b"A\0", header, records: &[0x90, 0x90] };
+            let view = View { topic: b"A\0", header, records: &[0x90, 0x90] };
             intake.note(1, std::iter::once((view, Stream::Next(sequence + 2))));
             intake.base(1, "A")
         };
@@ -384,7 +391,7 @@ mod tests {
         let mut emits = |publisher, name: &str| {
             intake.take(publisher, 1, 1, 0);
             let header = Header { flags: 0, publisher, position: 1, sequence: 4, fingerprint: 0, sent_at: 0 };
-            let view = View { name, topic: &[], header, records: &[0x90] };
+            let view = View { topic: name.as_bytes(), header, records: &[0x90] };
             intake.note(publisher, std::iter::once((view, Stream::Next(5))));
             (intake.len(), intake.all_streams().count(), intake.bytes)
         };

@@ -246,7 +246,7 @@ impl Publisher {
         // Of several frames each retained one is copied, since the message is no frame; one alone is shared.
         for (stream, header, records) in open.retained.iter().filter(|_| frames > 1) {
             let stream = &mut self.streams[*stream];
-            let view = View { name: &stream.name, topic: &[], header: *header, records: &open.bytes[records.clone()] };
+            let view = View { topic: stream.name.as_bytes(), header: *header, records: &open.bytes[records.clone()] };
             stream.retained = Some((header.position, Frame::new(view.to_bytes())));
         }
         open.complete.finish(&mut open.bytes);

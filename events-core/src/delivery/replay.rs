@@ -121,7 +121,7 @@ impl Replay {
     fn lacking(&mut self, message: &Frame) -> Option<Frame> {
         let mut lacks = Vec::new();
         for view in views(message) {
-            let wants = self.wants_name(view.name);
+            let wants = self.wants_name(view.name());
             if wants && !self.lacks(&view) {
                 self.passes(&view);
             }
@@ -143,9 +143,9 @@ impl Replay {
     fn passes(&mut self, view: &View<'_>) {
         let streams = self.stands.entry(view.header.publisher).or_default();
         let next = sequence_behind(view);
-        match streams.get_mut(view.name) {
+        match streams.get_mut(view.name()) {
             Some(stands) => *stands = next,
-            None => drop(streams.insert(view.name.to_owned(), next)),
+            None => drop(streams.insert(view.name().to_owned(), next)),
         }
     }
 }

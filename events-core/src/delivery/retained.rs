@@ -3,12 +3,13 @@
 use rustc_hash::FxHashMap;
 
 use crate::engine::Frame;
+use crate::frame::name::Name;
 use crate::frame::{Header, View, flags};
 
 /// What late joiners get.
 #[derive(Debug, Default)]
 pub struct Retained {
-    frames: FxHashMap<Box<str>, Newest>,
+    frames: FxHashMap<Name, Newest>,
     most: usize,
 }
 
@@ -48,7 +49,7 @@ impl Retained {
     pub fn keep(&mut self, view: &View<'_>, frame: Frame) -> Kept {
         let Header { sent_at, publisher, sequence, .. } = view.header;
         let newest = Newest { sent_at, publisher, sequence, frame };
-        if let Some(kept) = self.frames.get_mut(view.name) {
+        if let Some(kept) = self.frames.get_mut(view.key()) {
             // Of one publisher the sequence tells, whatever its clock did; of two there is only the time.
             let same = publisher == kept.publisher;
             let is_newer = if same { sequence > kept.sequence } else { sent_at > kept.sent_at };
@@ -57,7 +58,7 @@ impl Retained {
             }
             *kept = newest;
         } else if self.frames.len() < self.most {
-            self.frames.insert(view.name.into(), newest);
+            self.frames.insert(view.name().into(), newest);
         } else {
             return Kept::NoRoom;
         }
@@ -67,6 +68,6 @@ impl Retained {
     /// The newest frame of the event.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Frame> {
-        self.frames.get(name).map(|newest| &newest.frame)
+        self.frames.get(name.as_bytes()).map(|newest| &newest.frame)
     }
 }

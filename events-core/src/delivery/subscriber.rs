@@ -292,13 +292,13 @@ impl Subscriber {
             Ok(Content::Event(view)) => {
                 let (publisher, position) = (view.header.publisher, view.header.position);
                 if view.header.has(flags::TOLD_AGAIN) {
-                    let name = view.name.to_owned();
+                    let name = view.name().to_owned();
                     self.told_again(name, message, actions);
                 } else if self.state != State::Live {
                     // The replay brings it.
                 } else if position == 0 {
                     actions.push_back(Action::Step(Step::Frame(message)));
-                } else if self.wanted.has(view.name) {
+                } else if self.wanted.has(&view) {
                     let news = self.advance(publisher, position);
                     actions.push_back(Action::Step(if news { Step::Frame(message) } else { Step::Had(message) }));
                 }
@@ -320,7 +320,7 @@ impl Subscriber {
 
     /// Several frames, whose positions rise: the server has seen to that.
     fn bundle(&mut self, bundle: &Bundle<'_>, message: &Frame, actions: &mut VecDeque<Action>) {
-        let wanted = || bundle.views().flatten().any(|view| self.wanted.has(view.name));
+        let wanted = || bundle.views().flatten().any(|view| self.wanted.has(&view));
         if self.state != State::Live || !wanted() {
             return;
         }

@@ -8,6 +8,7 @@ use crate::__private::Withheld;
 use crate::engine::Frame;
 use crate::error::{Error, Lagged};
 use crate::event::{Catalog, EventInfo, Receive};
+use crate::frame::View;
 use crate::reader::Reader;
 use crate::received::{About, Received};
 use crate::registration::Slot;
@@ -55,7 +56,7 @@ pub(crate) trait Route: Send {
         }
     }
     /// What this program knows of the event, if the payload is typed.
-    fn info(&self, name: &str) -> Option<&'static EventInfo>;
+    fn info(&self, view: &View<'_>) -> Option<&'static EventInfo>;
     /// Removes what was unregistered. Returns whether anything is left.
     fn sweep(&mut self) -> bool;
     /// Who listens.
@@ -91,7 +92,7 @@ pub(crate) struct Call<'a> {
     pub(super) only: Option<u64>,
     /// The record is of an earlier server's time: only for who was registered then.
     pub(super) past: bool,
-    pub(super) event: &'a str,
+    pub(super) view: &'a View<'a>,
     /// What the record stands in, if a payload may share its bytes.
     pub(super) shared: Option<&'a Frame>,
 }
@@ -119,7 +120,7 @@ impl<'a> At<'a> {
         match taken {
             Ok(size) => self.size = Some(size),
             Err(source) => {
-                let (event, publisher) = (call.event.to_owned(), self.about.publisher);
+                let (event, publisher) = (call.view.name().to_owned(), self.about.publisher);
                 call.around.problem(Error::Take { event, publisher, source });
             }
         }
@@ -160,7 +161,7 @@ impl<P> Handlers<P> {
             call.around.calls(slot);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler(received))) {
                 call.around.problem(Error::HandlerPanicked {
-                    event: call.event.to_owned(),
+                    event: call.view.name().to_owned(),
                     uid: slot.uid().to_owned(),
                     message: message(&*panic),
                 });
@@ -196,7 +197,7 @@ impl<E: Receive> Route for Typed<E> {
         Ok(reader.position())
     }
 
-    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+    fn info(&self, _: &View<'_>) -> Option<&'static EventInfo> {
         Some(E::INFO)
     }
 
@@ -221,14 +222,14 @@ impl<A: Catalog> Route for AnyOf<A> {
         reader.skip()?;
         let size = reader.position();
         if self.0.wanted(call) {
-            let payload = A::take(call.event, &mut Reader::sharing(&bytes[..size], call.shared))?;
+            let payload = A::take(call.view.name(), &mut Reader::sharing(&bytes[..size], call.shared))?;
             self.0.call(&Received::new(payload, about), call);
         }
         Ok(size)
     }
 
-    fn info(&self, name: &str) -> Option<&'static EventInfo> {
-        A::EVENTS.iter().copied().find(|info| info.name == name)
+    fn info(&self, view: &View<'_>) -> Option<&'static EventInfo> {
+        A::EVENTS.iter().copied().find(|info| info.name.as_bytes() == view.key())
     }
 
     fn sweep(&mut self) -> bool {
@@ -275,7 +276,7 @@ impl Route for Raw {
         let size = reader.position();
         if self.0.wanted(call) {
             let event = RawEvent {
-                name: call.event.to_owned(),
+                name: call.view.name().to_owned(),
                 fingerprint: about.fingerprint,
                 payload: bytes[..size].to_vec(),
             };
@@ -284,7 +285,7 @@ impl Route for Raw {
         Ok(size)
     }
 
-    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+    fn info(&self, _: &View<'_>) -> Option<&'static EventInfo> {
         None
     }
 
@@ -320,12 +321,12 @@ impl<E: Receive> Route for Owned<E> {
         let payload = E::take(&mut reader)?;
         call.around.calls(&self.slot);
         if !(self.handler)(Received::new(payload, about)) {
-            call.around.lagged(Lagged { event: call.event.to_owned(), publisher: about.publisher, missed: 1 });
+            call.around.lagged(Lagged { event: call.view.name().to_owned(), publisher: about.publisher, missed: 1 });
         }
         Ok(reader.position())
     }
 
-    fn info(&self, _: &str) -> Option<&'static EventInfo> {
+    fn info(&self, _: &View<'_>) -> Option<&'static EventInfo> {
         Some(E::INFO)
     }
 

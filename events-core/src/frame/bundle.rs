@@ -88,7 +88,7 @@ impl<'a> Bundle<'a> {
 pub fn message<'a>(views: impl Iterator<Item = View<'a>>) -> Vec<u8> {
     let (mut bytes, mut writer) = (Vec::new(), Writer::default());
     for view in views {
-        writer.begin(&mut bytes, view.name, &view.header);
+        writer.begin(&mut bytes, view.key(), &view.header);
         bytes.extend_from_slice(view.records);
         writer.ends(bytes.len());
     }
@@ -104,7 +104,7 @@ fn whole(part: &[u8], first: Header) -> Result<View<'_>, FrameError> {
 
 /// Any other part.
 fn short<'a>(part: &'a [u8], first: &Header) -> Result<View<'a>, FrameError> {
-    let name = name(part).ok_or(FrameError::Name)?;
+    let name = name::first(part).ok_or(FrameError::Name)?;
     let (topic, rest) = part.split_at(name.len() + 1);
     let (header, records) = rest.split_first_chunk::<SHORT_HEADER>().ok_or(FrameError::Header)?;
     let [flags, numbers @ ..] = header;
@@ -118,7 +118,7 @@ fn short<'a>(part: &'a [u8], first: &Header) -> Result<View<'a>, FrameError> {
         fingerprint: u64::from_be_bytes(*fingerprint),
         ..*first
     };
-    if *flags >= flags::MORE { Err(FrameError::Bundle) } else { Ok(View { name, topic, header, records }) }
+    if *flags >= flags::MORE { Err(FrameError::Bundle) } else { Ok(View { topic, header, records }) }
 }
 
 /// Writes frames one behind the other into one message.
@@ -130,7 +130,8 @@ pub struct Writer {
 
 impl Writer {
     /// Begins a frame of the same publisher and time as the first; its records follow.
-    pub fn begin(&mut self, out: &mut Vec<u8>, name: &str, header: &Header) {
+    pub fn begin(&mut self, out: &mut Vec<u8>, name: impl AsRef<[u8]>, header: &Header) {
+        let name = name.as_ref();
         if self.ends.is_empty() {
             self.first = header.position;
             return begin(out, name, header);
@@ -141,7 +142,7 @@ impl Writer {
         short[5..13].copy_from_slice(&header.sequence.to_be_bytes());
         short[13..].copy_from_slice(&header.fingerprint.to_be_bytes());
         out.reserve(name.len() + 1 + SHORT_HEADER);
-        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(name);
         out.push(0);
         out.extend_from_slice(&short);
     }
@@ -185,7 +186,7 @@ pub fn with_flags(bytes: &[u8], marks: impl Fn(usize) -> u8) -> Vec<u8> {
 
 /// Sets flags of the frame that begins here, so far behind the zero byte of its name.
 fn set_flags(frame: &mut [u8], behind: usize, flags: u8) {
-    let zero = frame.iter().take(super::MAX_NAME + 1).position(|&byte| byte == 0);
+    let zero = frame.iter().take(name::MAX_NAME + 1).position(|&byte| byte == 0);
     if let Some(slot) = zero.and_then(|zero| frame.get_mut(zero + behind)) {
         *slot |= flags;
     }
@@ -219,7 +220,7 @@ mod tests {
     }
 
     fn names(bytes: &[u8]) -> Vec<(&str, u64, u8)> {
-        views(bytes).map(|view| (view.name, view.header.position, view.header.flags)).collect()
+        views(bytes).map(|view| (view.name(), view.header.position, view.header.flags)).collect()
     }
 
     #[test]

@@ -67,8 +67,8 @@ impl Publisher {
         for view in self.window.messages().flat_map(|message| views(message)) {
             let Header { position, sequence, .. } = view.header;
             for (firsts, counts) in [(&mut in_window, true), (&mut fresh, position >= self.window.past())] {
-                if counts && !firsts.contains_key(view.name) {
-                    firsts.insert(view.name.to_owned(), sequence);
+                if counts && !firsts.contains_key(view.name()) {
+                    firsts.insert(view.name().to_owned(), sequence);
                 }
             }
         }
@@ -85,7 +85,7 @@ impl Publisher {
             sent_at: 0,
         };
         let mut bytes = Vec::new();
-        frame::begin(&mut bytes, &stream.name, &header);
+        frame::begin(&mut bytes, &*stream.name, &header);
         Frame::new(bytes)
     }
 }

@@ -40,7 +40,7 @@ impl Relay {
     }
 
     fn fits(&self, view: &View<'_>) -> bool {
-        view.name.len() <= self.limits.name && self.limits.contents.is_none_or(|contents| contents.hold(view.records))
+        view.key().len() <= self.limits.name && self.limits.contents.is_none_or(|contents| contents.hold(view.records))
     }
 
     /// Whether some of the frames in one message are to be dropped.
@@ -50,7 +50,7 @@ impl Relay {
             return false;
         }
         let may = |name| permission.is_none_or(|permission| permission.emit.contain(name));
-        !bundle.views().flatten().all(|view| may(view.name) && self.fits(&view))
+        !bundle.views().flatten().all(|view| may(view.name()) && self.fits(&view))
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
             let frames = records.into_iter().zip(["A", "B", "A"]).zip(from..).map(|((records, name), position)| {
                 let flags = if position == 1 { flags::OLDEST } else { 0 };
                 let header = Header { flags, publisher: 9, position, sequence: position, fingerprint: 0, sent_at: 0 };
-                View { name, topic: &[], header, records }
+                View { topic: name.as_bytes(), header, records }
             });
             Frame::new(bundle::message(frames))
         };
@@ -180,7 +180,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_give_an_answer(bytes in any::<Vec<u8>>()) {
-            let whole = View { name: "A", topic: b"A\0", header: crate::frame::Header {
+            let whole = View { topic: b"A\0", header: crate::frame::Header {
                 flags: 0, publisher: 1, position: 1, sequence: 0, fingerprint: 0, sent_at: 0,
             }, records: &bytes };
             prop_assert_eq!(Contents::default().hold(&bytes), whole.records().all(|record| record.is_ok()));

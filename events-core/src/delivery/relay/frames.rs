@@ -23,7 +23,7 @@ impl Relay {
             Ok(Content::Foreign { name }) if self.withholds(name, None, now) => {}
             Ok(Content::Event(view)) => {
                 if self.may_emit(&view.header)
-                    && !self.withholds(view.name, Some(&view), now)
+                    && !self.withholds(view.name(), Some(&view), now)
                     && !self.exceeds(&view, too_large, now)
                     && let Some(past) = self.admits(&view, &message, now)
                 {

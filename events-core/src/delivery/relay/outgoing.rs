@@ -115,7 +115,7 @@ impl Outgoing {
         if !self.begun || !self.names.is_empty() {
             return self;
         }
-        Outgoing { names: views(&self.message).map(|view| view.name.to_owned()).collect(), ..self }
+        Outgoing { names: views(&self.message).map(|view| view.name().to_owned()).collect(), ..self }
     }
 }
 
@@ -309,7 +309,7 @@ impl Relay {
         match self.retained.keep(view, frame) {
             Kept::Newest | Kept::Outdated => {}
             // Who registered here before its publisher came back was told that there is none.
-            Kept::Recovered => self.push_answer(Answer::Retained(view.name.into())),
+            Kept::Recovered => self.push_answer(Answer::Retained(view.name().into())),
             Kept::NoRoom => self.figures.refused += 1,
         }
     }
@@ -327,7 +327,7 @@ mod tests {
         let views = names.iter().zip(1..).map(|(&name, position)| {
             let flags = if position == 1 { flags::OLDEST } else { 0 };
             let header = Header { flags, publisher: 9, position, sequence: 0, fingerprint: 0, sent_at: 0 };
-            View { name, topic: &[], header, records: &[0x90] }
+            View { topic: name.as_bytes(), header, records: &[0x90] }
         });
         Frame::new(bundle::message(views))
     }
@@ -348,7 +348,7 @@ mod tests {
     fn published(hub: &mut Stub) -> Vec<Vec<(String, u64)>> {
         let events = hub.published.drain(..).filter(|message| control::parse(message).is_none());
         events
-            .map(|message| views(&message).map(|view| (view.name.to_owned(), view.header.position)).collect())
+            .map(|message| views(&message).map(|view| (view.name().to_owned(), view.header.position)).collect())
             .collect()
     }
 
@@ -379,7 +379,7 @@ mod tests {
     fn by_itself(hub: &Stub) -> Vec<(u64, Vec<(String, u64)>)> {
         let of = |(head, body): &(Frame, Frame)| match control::parse(head)?.0 {
             Topic::Rx { client } => {
-                Some((client, views(body).map(|view| (view.name.to_owned(), view.header.position)).collect()))
+                Some((client, views(body).map(|view| (view.name().to_owned(), view.header.position)).collect()))
             }
             _ => None,
         };

@@ -30,7 +30,7 @@ impl Relay {
                     Next::Frame(frame) => {
                         let base = |view: View<'_>| {
                             let publisher = view.header.publisher;
-                            self.intake.base(publisher, view.name).max(replay.stands(publisher, view.name))
+                            self.intake.base(publisher, view.name()).max(replay.stands(publisher, view.name()))
                         };
                         let bases = views(&frame).map(base).collect();
                         let head = control::Replay { number: replay.number(), bases, ..Default::default() };
@@ -95,7 +95,7 @@ impl Relay {
             let Some((index, frame)) = self.ring.pop() else { break };
             // Where the sequences of several frames lead was counted when they came.
             if let Some(view) = view(&frame) {
-                self.intake.leaves_ring(view.header.publisher, view.name, index, || sequence_behind(&view));
+                self.intake.leaves_ring(view.header.publisher, view.key(), index, || sequence_behind(&view));
             }
         }
         self.grown = false;

@@ -3,11 +3,13 @@
 use rustc_hash::FxHashMap;
 
 use super::Interest;
+use crate::frame::View;
+use crate::frame::name::Name;
 
 /// Counts registrations by what they want.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    names: FxHashMap<String, usize>,
+    names: FxHashMap<Name, usize>,
     any: usize,
 }
 
@@ -16,7 +18,7 @@ impl Wanted {
     pub(super) fn more(&mut self, interest: &Interest) {
         match interest {
             Interest::Any => self.any += 1,
-            Interest::Event(name) => *self.names.entry(name.clone()).or_default() += 1,
+            Interest::Event(name) => *self.names.entry(name.as_str().into()).or_default() += 1,
         }
     }
 
@@ -25,19 +27,19 @@ impl Wanted {
         match interest {
             Interest::Any => self.any -= 1,
             Interest::Event(name) => {
-                if let Some(count) = self.names.get_mut(name) {
+                if let Some(count) = self.names.get_mut(name.as_bytes()) {
                     *count -= 1;
                     if *count == 0 {
-                        self.names.remove(name);
+                        self.names.remove(name.as_bytes());
                     }
                 }
             }
         }
     }
 
-    /// Whether one of them wants an event of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.any > 0 || self.names.contains_key(name)
+    /// Whether one of them wants this event.
+    pub(super) fn has(&self, view: &View<'_>) -> bool {
+        self.any > 0 || self.names.contains_key(view.key())
     }
 }
 
@@ -50,13 +52,13 @@ mod tests {
     use crate::control::{About, Synced, Topic};
     use crate::delivery::Limits;
     use crate::engine::Frame;
-    use crate::frame::{self, Header, bundle};
+    use crate::frame::{Header, bundle};
 
     /// Frames of publisher 9, in one message.
     fn message(frames: &[(&str, u64)]) -> Frame {
         let views = frames.iter().map(|&(name, position)| {
             let header = Header { flags: 0, publisher: 9, position, sequence: 0, fingerprint: 0, sent_at: 0 };
-            frame::View { name, topic: &[], header, records: &[0x90] }
+            View { topic: name.as_bytes(), header, records: &[0x90] }
         });
         Frame::new(bundle::message(views))
     }
