@@ -224,9 +224,9 @@ pub(crate) enum KeysCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchArguments {
-    /// Events that each publisher emits
-    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
-    pub(crate) events: u64,
+    /// Events that each publisher emits; without it what takes a second or two
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    pub(crate) events: Option<u64>,
     /// Bytes in each event, at least 8: the first ones hold the time
     #[arg(long, default_value_t = 64, value_name = "B", value_parser = size)]
     pub(crate) size: usize,

@@ -4,7 +4,8 @@
 //!  publisher × P ─▶ server ─▶ subscriber × S      each a process of its own, over ipc
 //! ```
 //!
-//! Events are typed on both sides: what is measured is `emit` with its encoding, and the handler with its decoding.
+//! Events are typed on both sides: what is measured is `emit` with its encoding, and the handler with its decoding. As many
+//! bytes as a server keeps go before, so that memory is there, which the system hands out page by page.
 //! With `--raw` the same is done with bare sockets of libzmq, one message per event and bytes as they are.
 
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use anyhow::{Context, ensure};
 use events_core::engine::Addresses;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::args::{BenchArguments, BenchPartArguments};
+use crate::args::{BenchArguments, BenchPartArguments, Mode};
 use crate::processes::Part;
 use crate::{Result, signals};
 
@@ -66,35 +67,76 @@ fn measure(arguments: &BenchArguments, at: &Addresses, how: &[&str]) -> anyhow::
         ensure!(matches!(part.answer()?, Answer::Ready), "{} did not begin", part.name());
     }
 
-    let expected = arguments.events * u64::from(arguments.publishers);
     for subscriber in &mut subscribers {
-        subscriber.order(&Order::Register { types: arguments.types, expected })?;
+        subscriber.order(&Order::Register { types: arguments.types })?;
     }
     for subscriber in &mut subscribers {
         ensure!(matches!(subscriber.answer()?, Answer::Registered), "{} did not register", subscriber.name());
     }
-    let emit =
-        Order::Emit { events: arguments.events, size: arguments.size, types: arguments.types, mode: arguments.mode };
-    for publisher in &mut publishers {
-        publisher.order(&emit)?;
+    let load = Load::of(arguments);
+    let mut go = |events, bar| go(&mut publishers, &mut subscribers, arguments, events, bar);
+    let warm = go(load.before, ProgressBar::hidden())?;
+    ensure!(warm.lost() == 0, "of the events that go before the measurement, {} were lost", warm.lost());
+    // Hidden by itself where stderr is no terminal.
+    let all = load.measured * u64::from(arguments.publishers) * u64::from(arguments.subscribers);
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} delivered, {per_sec}")?;
+    let report = go(load.measured, ProgressBar::new(all).with_style(style))?;
+    // The server last: it waits for those who are connected.
+    publishers.into_iter().chain(subscribers).try_for_each(Part::end)?;
+    server.end()?;
+    Ok(report)
+}
+
+/// How many events each publisher emits.
+struct Load {
+    before: u64,
+    measured: u64,
+}
+
+impl Load {
+    fn of(arguments: &BenchArguments) -> Load {
+        let (size, publishers) = (arguments.size as u64, u64::from(arguments.publishers));
+        let subscribers = u64::from(arguments.subscribers);
+        let (before, measured) = match arguments.mode {
+            Mode::Latency => (200, 10_000),
+            Mode::Throughput => {
+                // Not for ever where there are many subscribers.
+                let before = KEPT.min(4 * KEPT / subscribers) / size;
+                (before, (16 * KEPT / size / subscribers).clamp(1_000, 2_000_000))
+            }
+        };
+        let each = |events: u64| events.div_ceil(publishers);
+        Load { before: each(before), measured: arguments.events.unwrap_or(each(measured)) }
     }
-    let counted = count(&mut subscribers, expected)?;
+}
+
+/// Has every publisher emit so many events, and every subscriber count them.
+fn go(
+    publishers: &mut [Part],
+    subscribers: &mut [Part],
+    arguments: &BenchArguments,
+    events: u64,
+    bar: ProgressBar,
+) -> anyhow::Result<Report> {
+    let &BenchArguments { size, types, mode, .. } = arguments;
+    for subscriber in &mut *subscribers {
+        subscriber.order(&Order::Count { expected: events * publishers.len() as u64 })?;
+        ensure!(matches!(subscriber.answer()?, Answer::Counting), "{} does not count", subscriber.name());
+    }
+    for publisher in &mut *publishers {
+        publisher.order(&Order::Emit { events, size, types, mode })?;
+    }
+    let counted = count(subscribers, &bar)?;
     let emitted = publishers.iter_mut().map(|publisher| match publisher.answer()? {
         Answer::Emitted(emitted) => Ok(emitted),
         other => anyhow::bail!("{} was not to say {other:?} now", publisher.name()),
     });
     let emitted: Vec<Emitted> = emitted.collect::<anyhow::Result<_>>()?;
-    // The server last: it waits for those who are connected.
-    publishers.into_iter().chain(subscribers).try_for_each(Part::end)?;
-    server.end()?;
-    Ok(Report::new(&emitted, counted, arguments.size))
+    Ok(Report::new(&emitted, counted, size))
 }
 
 /// Follows the subscribers until each has everything, or nothing comes any more.
-fn count(subscribers: &mut [Part], expected: u64) -> anyhow::Result<Vec<Counted>> {
-    // Hidden by itself where stderr is no terminal.
-    let bar = ProgressBar::new(expected * subscribers.len() as u64)
-        .with_style(ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} delivered, {per_sec}")?);
+fn count(subscribers: &mut [Part], bar: &ProgressBar) -> anyhow::Result<Vec<Counted>> {
     let mut counted = Vec::with_capacity(subscribers.len());
     let mut before = 0;
     for subscriber in subscribers {
@@ -120,5 +162,7 @@ fn now() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// What a server keeps, in bytes.
+const KEPT: u64 = 16 << 20;
 /// How long anything may take that is no measurement.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -26,9 +26,14 @@ pub(super) fn run(arguments: &BenchPartArguments) -> Result {
     }
     let client = Client::connect(&at.emit, &at.reg).context("no client can be opened")?;
     say(&Answer::Ready);
+    let (tally, finished) = Tally::new();
     for line in orders() {
         let done = match serde_json::from_str(&line)? {
-            Order::Register { types, expected } => subscribe(&client, types, expected),
+            Order::Register { types } => subscribe(&client, types, &tally),
+            Order::Count { expected } => {
+                tally.count(expected, &finished);
+                Ok(())
+            }
             Order::Emit { events, size, types, mode } => publish(&client, events, size, types, mode),
         };
         if let Err(error) = done {
@@ -55,13 +60,11 @@ fn publish(client: &Client, events: u64, size: usize, types: usize, mode: Mode) 
     Ok(())
 }
 
-fn subscribe(client: &Client, types: usize, expected: u64) -> anyhow::Result<()> {
-    let (tally, finished) = Tally::new(expected);
+fn subscribe(client: &Client, types: usize, tally: &Tally) -> anyhow::Result<()> {
     for kind in KINDS.get(..types).context("there are not so many types")? {
         let tally = tally.clone();
         (kind.register)(client, Box::new(move |data| tally.take(data)))?;
     }
     say(&Answer::Registered);
-    tally.follow(&finished);
     Ok(())
 }

@@ -29,10 +29,14 @@ pub(super) fn run(arguments: &BenchPartArguments) -> Result {
     }
     let sender = Sender::connect(&at.emit).context("no PUSH can be opened")?;
     say(&Answer::Ready);
-    let mut receiving = Vec::new();
+    let (tally, finished) = Tally::new();
     for line in orders() {
         let done = match serde_json::from_str(&line)? {
-            Order::Register { types, expected } => subscribe(&at.reg, types, expected).map(|it| receiving.push(it)),
+            Order::Register { types } => subscribe(&at.reg, types, tally.clone()),
+            Order::Count { expected } => {
+                tally.count(expected, &finished);
+                Ok(())
+            }
             Order::Emit { events, size, types, mode } => {
                 let mut messages = topics(types);
                 let emitted = tally::emit(events, size, mode, |data| {
@@ -60,15 +64,13 @@ fn topics(types: usize) -> std::collections::VecDeque<Vec<u8>> {
     (0..types).map(|number| format!("BENCH_{number:02}\0").into_bytes()).collect()
 }
 
-fn subscribe(reg: &str, types: usize, expected: u64) -> anyhow::Result<thread::JoinHandle<()>> {
+fn subscribe(reg: &str, types: usize, tally: Tally) -> anyhow::Result<()> {
     let topics = topics(types);
     let receiver = Receiver::connect(reg, topics.iter().map(Vec::as_slice)).context("no SUB can be opened")?;
-    let (tally, finished) = Tally::new(expected);
     say(&Answer::Registered);
-    let counting = tally.clone();
     thread::spawn(move || {
         let header = "BENCH_00\0".len();
-        while receiver.receive(LOOK, |message| counting.take(message.get(header..).unwrap_or_default())).is_ok() {}
+        while receiver.receive(LOOK, |message| tally.take(message.get(header..).unwrap_or_default())).is_ok() {}
     });
-    Ok(thread::spawn(move || tally.follow(&finished)))
+    Ok(())
 }

@@ -28,6 +28,10 @@ impl Report {
         Report { emitted: sent, delivered, lost, seconds: ended.saturating_sub(began) as f64 / 1e9, size, took }
     }
 
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
     fn events_per_s(&self) -> f64 {
         if self.seconds > 0.0 { self.delivered as f64 / self.seconds } else { 0.0 }
     }

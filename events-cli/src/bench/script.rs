@@ -6,8 +6,10 @@ use crate::args::Mode;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// Register for the first so many types, and count until so many events have come.
-    Register { types: usize, expected: u64 },
+    /// Register for the first so many types.
+    Register { types: usize },
+    /// Count, from 0, until so many events have come.
+    Count { expected: u64 },
     /// Emit.
     Emit { events: u64, size: usize, types: usize, mode: Mode },
 }
@@ -16,6 +18,7 @@ pub(super) enum Order {
 pub(super) enum Answer {
     Ready,
     Registered,
+    Counting,
     /// So many have come.
     Progress(u64),
     Counted(Counted),

@@ -47,17 +47,18 @@ pub(super) struct Tally(Arc<Count>);
 /// One handler is called at a time: counting needs neither a lock nor a read and a write in one, either of which
 /// would take longer than an event.
 struct Count {
-    expected: u64,
+    expected: AtomicU64,
     received: AtomicU64,
     took: Mutex<Vec<u64>>,
     done: mpsc::Sender<u64>,
 }
 
 impl Tally {
-    /// Counts until so many events have come, and then tells when that was.
-    pub(super) fn new(expected: u64) -> (Tally, Receiver<u64>) {
+    /// What is counted, and what tells when all have come.
+    pub(super) fn new() -> (Tally, Receiver<u64>) {
         let (done, finished) = mpsc::channel();
-        let count = Count { expected, received: AtomicU64::new(0), took: Mutex::default(), done };
+        let (expected, received) = (AtomicU64::new(0), AtomicU64::new(0));
+        let count = Count { expected, received, took: Mutex::default(), done };
         (Tally(Arc::new(count)), finished)
     }
 
@@ -73,13 +74,17 @@ impl Tally {
         if sent != 0 {
             self.took().push(now().saturating_sub(sent));
         }
-        if received == self.0.expected {
+        if received == self.0.expected.load(Ordering::Relaxed) {
             let _ = self.0.done.send(now());
         }
     }
 
-    /// Tells how far it is until all have come, or none comes any more; then what was counted.
-    pub(super) fn follow(&self, finished: &Receiver<u64>) {
+    /// Counts from 0, and tells how far it is until so many have come, or none comes any more; then what was counted. Nothing
+    /// may be on its way when it begins.
+    pub(super) fn count(&self, expected: u64, finished: &Receiver<u64>) {
+        self.0.received.store(0, Ordering::Relaxed);
+        self.0.expected.store(expected, Ordering::Release);
+        say(&Answer::Counting);
         let mut silent = Duration::ZERO;
         let mut before = 0;
         let ended = loop {
