@@ -31,7 +31,7 @@ mod tally;
 mod workload;
 
 use args::{Arguments, Choice, Hidden};
-use measure::{Bench, Row};
+use measure::{Bench, Rounds, Row};
 use systems::System;
 use workload::{Mode, Workload};
 
@@ -79,14 +79,14 @@ fn main() -> Result<()> {
                 Err(error) => results.failed.push(format!("costs of {}: {error:#}", system.title())),
             }
         }
-        match costs::emits(arguments.rounds()) {
+        match costs::emits(arguments.rounds().bursts) {
             Ok(emits) => results.emits = Some(emits),
             Err(error) => results.failed.push(format!("cost of emit: {error:#}")),
         }
     }
     if wants(|choice| matches!(choice, Choice::Scaling)) {
         // Each is looked at beside its neighbours, so they take turns with nobody: fewer rounds do.
-        bench.rounds = bench.rounds.min(3);
+        bench.rounds.bursts = bench.rounds.bursts.min(3);
         for (title, steps) in workload::scaling(arguments.quick) {
             eprintln!("{:4.0} s  scaling with {title}", began.elapsed().as_secs_f64());
             let mut curve = Vec::new();
@@ -139,7 +139,7 @@ struct Results {
     machine: Value,
     versions: Value,
     command: String,
-    rounds: u32,
+    rounds: Rounds,
     quick: bool,
     seconds: f64,
     rows: Vec<Row>,

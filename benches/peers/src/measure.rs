@@ -17,6 +17,23 @@ const QUIET: f64 = 0.01;
 /// How often at most such a round is taken.
 const TRIES: u32 = 5;
 
+/// How often each figure is taken.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Rounds {
+    pub(crate) bursts: u32,
+    /// Of what hangs on one event in a hundred, or on which thread ran where.
+    pub(crate) timed: u32,
+}
+
+impl Rounds {
+    fn of(self, mode: Mode) -> u32 {
+        match mode {
+            Mode::Burst | Mode::LatencyLoad => self.bursts,
+            Mode::Steady | Mode::Same | Mode::Latency => self.timed,
+        }
+    }
+}
+
 /// What one system has shown in one workload.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
@@ -34,13 +51,13 @@ pub(crate) struct Row {
 
 /// Measures, and remembers peaks for the loads that go by them.
 pub(crate) struct Bench {
-    pub(crate) rounds: u32,
+    pub(crate) rounds: Rounds,
     pub(crate) times: Times,
     peaks: HashMap<(String, System), f64>,
 }
 
 impl Bench {
-    pub(crate) fn new(rounds: u32, times: Times) -> Bench {
+    pub(crate) fn new(rounds: Rounds, times: Times) -> Bench {
         Bench { rounds, times, peaks: HashMap::new() }
     }
 
@@ -68,7 +85,7 @@ impl Bench {
             rows.push(row);
             plans.push(plan);
         }
-        for _ in 0..self.rounds {
+        for _ in 0..self.rounds.of(workload.mode) {
             for (row, plan) in rows.iter_mut().zip(&plans) {
                 let Some((events, rate)) = *plan else { continue };
                 match self.round(row.system, workload, events, rate) {

@@ -46,8 +46,9 @@ fn about(results: &Results) -> String {
     let versions: Vec<String> = versions.map(|(name, version)| format!("{name}: {}", value(version))).collect();
     let _ = writeln!(
         text,
-        "Medians of {} alternating rounds; {:.0} minutes in all.\n\nVersions: {}.\n",
-        results.rounds,
+        "Medians of {} alternating rounds, of {} where events are timed and not beside a load; {:.0} minutes in all.\n\nVersions: {}.\n",
+        results.rounds.bursts,
+        results.rounds.timed,
         results.seconds / 60.0,
         versions.join("; "),
     );
