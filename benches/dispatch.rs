@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use events::catalog::AnyEvent;
 use events::{Catalog, Reader};
 
@@ -17,14 +17,17 @@ fn dispatch(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("dispatch");
     group.throughput(Throughput::Elements(RECORDS));
     let cases = [("handlers", 1, 0), ("handlers", 10, 0), ("handlers", 1_000, 0), ("other names", 1, 1_000)];
+    let bench = |bencher: &mut Bencher<'_>, dispatch: Dispatch| {
+        let dispatch = std::cell::RefCell::new(dispatch);
+        let frame = || dispatch.borrow_mut().frame();
+        bencher.iter_batched(frame, |step| dispatch.borrow_mut().step(step), BatchSize::SmallInput);
+    };
     for (what, handlers, others) in cases {
         let count = if others > 0 { others } else { handlers };
-        group.bench_function(BenchmarkId::new(what, count), |bencher| {
-            let dispatch = std::cell::RefCell::new(Dispatch::new(handlers, others));
-            let frame = || dispatch.borrow_mut().frame();
-            bencher.iter_batched(frame, |step| dispatch.borrow_mut().step(step), BatchSize::SmallInput);
-        });
+        let id = BenchmarkId::new(what, count);
+        group.bench_function(id, |bencher| bench(bencher, Dispatch::new(handlers, others)));
     }
+    group.bench_function("any event", |bencher| bench(bencher, Dispatch::any()));
 }
 
 fn lookup(criterion: &mut Criterion) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use events::catalog::ClientUid;
+use events::catalog::{AnyEvent, ClientUid};
 use events::{Event, Receive};
 use events_core::delivery::subscriber::Step;
 use events_core::dispatch::handling::Handling;
@@ -39,6 +39,16 @@ impl Dispatch {
         for registration in 0..handlers + others {
             handling.step(Step::Activate { registration, retained: None, sequences: Vec::new(), streams: Vec::new() });
         }
+        Dispatch { handling, sequence: 0 }
+    }
+
+    /// One handler of all events of the catalog.
+    pub fn any() -> Dispatch {
+        let mut handling = Handling::default();
+        handling.add_any::<AnyEvent>(0, |event| {
+            black_box(event.payload());
+        });
+        handling.step(Step::Activate { registration: 0, retained: None, sequences: Vec::new(), streams: Vec::new() });
         Dispatch { handling, sequence: 0 }
     }
 

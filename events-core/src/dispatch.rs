@@ -8,6 +8,7 @@
 //! Nothing here is locked: whoever registers sends the handler over as a step, so handlers may
 //! register, unregister and emit as they like.
 
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -308,7 +309,7 @@ fn call(
         }
     }
     let past = only.is_none() && view.header.has(flags::PAST);
-    let mut call = Call { around, only, past, view, shared };
+    let mut call = Call { around, only, past, view, event: OnceCell::new(), shared };
     let mut at = At::new(view.records, About::new(&view.header, only.is_some()));
     let alone = own.len() + any.len() == 1 && unable.is_empty();
     // Code that is not ours reads payloads, and may panic: then it goes on behind that.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use super::{Addition, Around, Dispatcher, Shape};
 use crate::delivery::subscriber::Step;
 use crate::error::{Error, Lagged};
-use crate::event::Receive;
+use crate::event::{Catalog, Receive};
 use crate::lock;
 use crate::received::Received;
 use crate::registration::Slot;
@@ -68,6 +68,13 @@ impl Handling {
         let slot = Arc::new(Slot::new(registration, Some(E::INFO.name), &registration.to_string(), false, Weak::new()));
         self.slots.push(slot.clone());
         self.dispatcher.add(Addition::typed::<E>(slot, Box::new(handler)));
+    }
+
+    /// The same for all events of a catalog.
+    pub fn add_any<A: Catalog>(&mut self, registration: u64, handler: impl FnMut(&Received<A>) + Send + 'static) {
+        let slot = Arc::new(Slot::new(registration, None, &registration.to_string(), false, Weak::new()));
+        self.slots.push(slot.clone());
+        self.dispatcher.add(Addition::any::<A>(slot, Box::new(handler)));
     }
 
     /// Takes a handler back.

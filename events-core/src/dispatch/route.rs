@@ -1,8 +1,11 @@
 //! Handlers behind one face, whatever the type of their payload.
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::__private::Withheld;
 use crate::engine::Frame;
@@ -93,6 +96,8 @@ pub(crate) struct Call<'a> {
     /// The record is of an earlier server's time: only for who was registered then.
     pub(super) past: bool,
     pub(super) view: &'a View<'a>,
+    /// The event's name, once somebody has asked.
+    pub(super) event: OnceCell<&'a str>,
     /// What the record stands in, if a payload may share its bytes.
     pub(super) shared: Option<&'a Frame>,
 }
@@ -120,7 +125,7 @@ impl<'a> At<'a> {
         match taken {
             Ok(size) => self.size = Some(size),
             Err(source) => {
-                let (event, publisher) = (call.view.name().to_owned(), self.about.publisher);
+                let (event, publisher) = (call.event().to_owned(), self.about.publisher);
                 call.around.problem(Error::Take { event, publisher, source });
             }
         }
@@ -143,6 +148,10 @@ impl<'a> At<'a> {
 }
 
 impl Call<'_> {
+    fn event(&self) -> &str {
+        self.event.get_or_init(|| self.view.name())
+    }
+
     #[inline]
     fn is_for(&self, slot: &Slot) -> bool {
         self.only.is_none_or(|only| only == slot.id()) && (!self.past || slot.is_veteran())
@@ -161,7 +170,7 @@ impl<P> Handlers<P> {
             call.around.calls(slot);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| handler(received))) {
                 call.around.problem(Error::HandlerPanicked {
-                    event: call.view.name().to_owned(),
+                    event: call.event().to_owned(),
                     uid: slot.uid().to_owned(),
                     message: message(&*panic),
                 });
@@ -214,30 +223,40 @@ impl<E: Receive> Route for Typed<E> {
     }
 }
 
-struct AnyOf<A>(Handlers<A>);
+struct AnyOf<A> {
+    handlers: Handlers<A>,
+    /// What is known of the catalog's events, by name.
+    infos: FxHashMap<&'static [u8], &'static EventInfo>,
+}
+
+impl<A: Catalog> AnyOf<A> {
+    fn new(handlers: Handlers<A>) -> AnyOf<A> {
+        AnyOf { handlers, infos: A::EVENTS.iter().map(|info| (info.name.as_bytes(), *info)).collect() }
+    }
+}
 
 impl<A: Catalog> Route for AnyOf<A> {
     fn record(&mut self, bytes: &[u8], about: About, call: &mut Call<'_>) -> Result<usize, TakeError> {
-        let mut reader = Reader::new(bytes);
-        reader.skip()?;
-        let size = reader.position();
-        if self.0.wanted(call) {
-            let payload = A::take(call.view.name(), &mut Reader::sharing(&bytes[..size], call.shared))?;
-            self.0.call(&Received::new(payload, about), call);
+        let mut reader = Reader::sharing(bytes, call.shared);
+        if !self.handlers.wanted(call) {
+            reader.skip()?;
+            return Ok(reader.position());
         }
-        Ok(size)
+        let payload = A::take(call.event(), &mut reader)?;
+        self.handlers.call(&Received::new(payload, about), call);
+        Ok(reader.position())
     }
 
     fn info(&self, view: &View<'_>) -> Option<&'static EventInfo> {
-        A::EVENTS.iter().copied().find(|info| info.name.as_bytes() == view.key())
+        self.infos.get(view.key()).copied()
     }
 
     fn sweep(&mut self) -> bool {
-        self.0.sweep()
+        self.handlers.sweep()
     }
 
     fn rank(&self) -> Rank {
-        self.0.rank()
+        self.handlers.rank()
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -276,7 +295,7 @@ impl Route for Raw {
         let size = reader.position();
         if self.0.wanted(call) {
             let event = RawEvent {
-                name: call.view.name().to_owned(),
+                name: call.event().to_owned(),
                 fingerprint: about.fingerprint,
                 payload: bytes[..size].to_vec(),
             };
@@ -321,7 +340,7 @@ impl<E: Receive> Route for Owned<E> {
         let payload = E::take(&mut reader)?;
         call.around.calls(&self.slot);
         if !(self.handler)(Received::new(payload, about)) {
-            call.around.lagged(Lagged { event: call.view.name().to_owned(), publisher: about.publisher, missed: 1 });
+            call.around.lagged(Lagged { event: call.event().to_owned(), publisher: about.publisher, missed: 1 });
         }
         Ok(reader.position())
     }
@@ -356,7 +375,7 @@ impl Addition {
     }
 
     pub(crate) fn any<A: Catalog>(slot: Arc<Slot>, handler: Handler<A>) -> Addition {
-        Addition::of(slot, handler, |route: &mut AnyOf<A>| &mut route.0.0, |handlers| Box::new(AnyOf(handlers)))
+        Addition::of(slot, handler, |it: &mut AnyOf<A>| &mut it.handlers.0, |handlers| Box::new(AnyOf::new(handlers)))
     }
 
     pub(crate) fn raw(slot: Arc<Slot>, handler: Handler<RawEvent>) -> Addition {
