@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use events_core::engine::{Addresses, EngineError, Frame, Hub, Peer, PublishError, Subscription, Waker};
 
+/// The connection of the bare SUB.
+const PLAIN: u64 = u64::MAX;
+
 /// One message of the server to a program.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -60,6 +63,8 @@ pub struct Net {
     /// The server's first word; `None` while there is no server.
     pub welcome: Option<Frame>,
     told: VecDeque<Subscription>,
+    /// What a bare SUB has subscribed to.
+    plain: BTreeSet<&'static str>,
     next_peer: u64,
     turn: usize,
     /// How many messages fit into a queue.
@@ -70,7 +75,8 @@ impl Net {
     /// Nobody is connected.
     #[must_use]
     pub fn new(room: usize) -> Net {
-        Net { wires: Vec::new(), pipes: Vec::new(), welcome: None, told: VecDeque::new(), next_peer: 1, turn: 0, room }
+        let (wires, pipes, told) = (Vec::new(), Vec::new(), VecDeque::new());
+        Net { wires, pipes, welcome: None, told, plain: BTreeSet::new(), next_peer: 1, turn: 0, room }
     }
 
     /// Subscribes for a program; only the first of a topic goes out.
@@ -148,6 +154,12 @@ impl Net {
         self.told.push_back(Subscription { on, topic, peer: Some(Peer(peer)), owner: None });
     }
 
+    /// A bare SUB, which takes one frame at a time, subscribes to this, or takes it back. What it gets is nobody's business here.
+    pub fn plain(&mut self, topic: &'static str) {
+        let on = self.plain.insert(topic) || !self.plain.remove(topic);
+        self.told.push_back(Subscription { on, topic: topic.into(), peer: Some(Peer(PLAIN)), owner: None });
+    }
+
     /// The program's end of its connection from the server is gone; the server may not know.
     pub fn break_down(&mut self, program: usize) {
         if let Some(pipe) = self.down(program) {
@@ -181,6 +193,7 @@ impl Net {
     pub fn server_ends(&mut self) {
         self.welcome = None;
         self.told.clear();
+        self.plain.clear();
         self.pipes.clear();
         for wire in &mut self.wires {
             wire.news |= wire.down.take().is_some();

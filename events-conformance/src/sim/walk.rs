@@ -6,6 +6,9 @@ use super::chance::Chance;
 use super::world::{Choice, Mangle, World};
 use super::{ANY, EVENTS};
 
+/// What a bare SUB may subscribe to: all, names, beginnings of some, and of some frames of one.
+const PLAIN: &[&str] = &["", "A", "A\0", "AB\0", "R", "R.", "R\0", "R\0\u{17}"];
+
 /// What a seed decided to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
@@ -27,6 +30,7 @@ pub struct Profile {
     mangles: usize,
     weight: usize,
     bursts: usize,
+    plain: usize,
 }
 
 /// What a walk came to.
@@ -48,6 +52,7 @@ impl Profile {
             |often: usize, chances: usize| if chance.permille(often) { 1 + chance.below(chances) } else { 0 };
         let (breaks, kills, leaves) = (maybe(600, 12), maybe(500, 8), maybe(250, 5));
         let (comes_and_goes, stops, behind, mangles) = (maybe(400, 10), maybe(400, 6), maybe(300, 8), maybe(150, 40));
+        let plain = maybe(250, 30);
         Profile {
             programs: 2 + chance.below(3),
             steps: 200 + chance.below(800),
@@ -65,6 +70,7 @@ impl Profile {
             mangles,
             weight: [8, 60, 400][chance.below(3)],
             bursts: if chance.permille(300) { 100 + chance.below(500) } else { 0 },
+            plain,
         }
     }
 
@@ -191,6 +197,9 @@ fn disturbance(world: &World, profile: &Profile, chance: &mut Chance) -> Option<
         let at = at?;
         let behind = world.programs[at].as_ref()?.behind;
         return Some(Choice::Behind(at, !behind));
+    }
+    if chance.permille(profile.plain) {
+        return chance.pick(PLAIN).map(|topic| Choice::Plain(topic));
     }
     if chance.permille(profile.mangles) {
         let mangles = [Mangle::Drop, Mangle::Twice, Mangle::Swap, Mangle::Stray, Mangle::Arrive, Mangle::Arrive];

@@ -67,6 +67,8 @@ pub enum Choice {
     Stop(usize, Now),
     /// A program's handlers are stuck, or move on.
     Behind(usize, bool),
+    /// A bare SUB subscribes to this beginning of frames, or takes it back.
+    Plain(&'static str),
     /// A message on its way to the server is lost, comes twice, or is overtaken.
     Mangle(usize, Mangle),
 }
@@ -237,6 +239,8 @@ impl World {
             Choice::Notice(peer) => self.net.notice(peer),
             Choice::BreakDown(at) => self.net.break_down(at),
             Choice::BreakUp(at, lost) => self.net.break_up(at, lost),
+            Choice::Plain(topic) if self.server.is_some() => self.net.plain(topic),
+            Choice::Plain(_) => {}
             Choice::Turn => return self.turn(),
             Choice::Kill => self.lose_server(),
             Choice::Leave => self.leave(),

@@ -22,6 +22,8 @@ use crate::random_id;
 const LOOKS: usize = 1 << 18;
 /// So many topics that were asked for are remembered with their lanes.
 const KNOWN: usize = 4096;
+/// So many beginnings of names are compared with each; with more, every frame may be for anybody.
+const BEGINNINGS: usize = 64;
 
 /// Subscriptions to events, by connection.
 #[derive(Default)]
@@ -31,7 +33,7 @@ pub struct Interests {
     /// By first byte of a name: the topics of those who want all events.
     first_bytes: Vec<Sum>,
     /// Subscriptions that are neither one name nor one byte.
-    odd: usize,
+    beginnings: Vec<(Box<[u8]>, Sum)>,
     /// Topics of connections that cannot be told apart: they stay, whoever goes.
     nameless: usize,
     /// Of topics that were asked for since something changed.
@@ -44,6 +46,8 @@ struct Connection {
     number: u128,
     takes_bundles: bool,
     topics: FxHashSet<Box<[u8]>>,
+    /// How many of them are beginnings.
+    beginnings: usize,
 }
 
 /// Of those who subscribed to a topic: the sum of their numbers, and how many take one frame at a time.
@@ -56,14 +60,19 @@ struct Sum {
 
 /// Those who want a name. Two that are equal mean the same connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Class(u128);
+pub struct Class {
+    numbers: u128,
+    /// One of them takes one frame at a time.
+    pub single: bool,
+}
 
 /// What a subscription to events means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Name,
     FirstByte(u8),
-    Odd,
+    /// Of names, or of frames.
+    Beginning,
     /// No event has such a name.
     Nothing,
 }
@@ -73,7 +82,7 @@ fn kind(topic: &[u8]) -> Kind {
         [first, ..] if !first.is_ascii_alphabetic() && *first != b'_' => Kind::Nothing,
         [byte] => Kind::FirstByte(*byte),
         [name @ .., 0] if !name.contains(&0) => Kind::Name,
-        _ => Kind::Odd,
+        _ => Kind::Beginning,
     }
 }
 
@@ -88,6 +97,7 @@ impl Interests {
         if !connection.topics.insert(topic.into()) {
             return;
         }
+        connection.beginnings += usize::from(kind(topic) == Kind::Beginning);
         let (number, single) = (connection.number, !connection.takes_bundles);
         self.change(topic, |sum| sum.add(number, single));
     }
@@ -98,6 +108,7 @@ impl Interests {
         if !connection.topics.remove(topic) {
             return;
         }
+        connection.beginnings -= usize::from(kind(topic) == Kind::Beginning);
         let (number, single) = (connection.number, !connection.takes_bundles);
         self.change(topic, |sum| sum.remove(number, single));
     }
@@ -121,16 +132,28 @@ impl Interests {
         }
     }
 
-    /// Who wants the event whose topic (its name and the zero byte) is given; `None` if it must travel alone, because
-    /// somebody takes one frame at a time or is not known well enough.
+    /// Who wants the event whose topic (its name and the zero byte) is given; `None` if that cannot be told.
     #[must_use]
     pub fn class(&self, topic: &[u8]) -> Option<Class> {
-        if self.odd > 0 || self.nameless > 0 {
+        if self.nameless > 0 || self.beginnings.len() > BEGINNINGS {
             return None;
         }
-        let named = self.topics.get(topic).copied().unwrap_or_default();
-        let all = topic.first().and_then(|byte| self.first_bytes.get(usize::from(*byte))).copied().unwrap_or_default();
-        (named.single == 0 && all.single == 0).then(|| Class(named.numbers.wrapping_add(all.numbers)))
+        let mut class = Class { numbers: 0, single: false };
+        let mut with = |sum: &Sum| {
+            class.numbers = class.numbers.wrapping_add(sum.numbers);
+            class.single |= sum.single > 0;
+        };
+        self.topics.get(topic).map(&mut with);
+        topic.first().and_then(|byte| self.first_bytes.get(usize::from(*byte))).map(&mut with);
+        for (beginning, sum) in &self.beginnings {
+            if topic.starts_with(beginning) {
+                with(sum);
+            } else if beginning.starts_with(topic) {
+                // Some of its frames.
+                return None;
+            }
+        }
+        Some(class)
     }
 
     /// The lane of each of these topics, by number.
@@ -219,10 +242,16 @@ impl Interests {
                 change(&mut self.first_bytes[usize::from(byte)]);
             }
             Kind::Nothing => {}
-            Kind::Odd => {
-                let mut sum = Sum { connections: self.odd, single: self.odd, numbers: 0 };
-                change(&mut sum);
-                self.odd = sum.connections;
+            Kind::Beginning => {
+                let known = self.beginnings.iter().position(|(beginning, _)| **beginning == *topic);
+                let at = known.unwrap_or_else(|| {
+                    self.beginnings.push((topic.into(), Sum::default()));
+                    self.beginnings.len() - 1
+                });
+                change(&mut self.beginnings[at].1);
+                if self.beginnings[at].1.connections == 0 {
+                    self.beginnings.swap_remove(at);
+                }
             }
         }
     }
@@ -230,14 +259,17 @@ impl Interests {
 
 impl Connection {
     fn wants(&self, topic: &[u8]) -> bool {
-        self.topics.contains(topic) || topic.get(..1).is_some_and(|byte| self.topics.contains(byte))
+        let begins = |own: &[u8]| topic.starts_with(own) && kind(own) == Kind::Beginning;
+        self.topics.contains(topic)
+            || topic.get(..1).is_some_and(|byte| self.topics.contains(byte))
+            || self.beginnings > 0 && self.topics.iter().any(|own| begins(own))
     }
 }
 
 impl Default for Connection {
     fn default() -> Connection {
         let number = u128::from(random_id()) << 64 | u128::from(random_id());
-        Connection { number, takes_bundles: false, topics: FxHashSet::default() }
+        Connection { number, takes_bundles: false, topics: FxHashSet::default(), beginnings: 0 }
     }
 }
 
@@ -319,19 +351,44 @@ mod tests {
     }
 
     #[test]
-    fn for_who_takes_one_frame_at_a_time_nothing_is_put_together() {
+    fn who_takes_one_frame_at_a_time_gets_so_what_he_wants() {
         let mut interests = Interests::default();
-        interests.subscribed(Some(Peer(1)), b"A\0");
-        assert_eq!(interests.class(b"A\0"), None);
+        let single = |interests: &Interests, topic: &[u8]| interests.class(topic).map(|class| class.single);
+        interests.subscribed(Some(Peer(1)), b"AB\0");
+        assert_eq!(single(&interests, b"AB\0"), Some(true));
         interests.takes_bundles(Some(Peer(1)));
-        assert!(interests.class(b"A\0").is_some());
-        for odd in [&b""[..], b"AB", b"A\0\x97"] {
-            interests.subscribed(Some(Peer(2)), odd);
-            assert_eq!(interests.class(b"A\0"), None, "{odd:?}");
-            interests.unsubscribed(Some(Peer(2)), odd);
+        assert_eq!(single(&interests, b"AB\0"), Some(false));
+        for (beginning, of_it, of_another) in
+            [(&b""[..], Some(true), Some(true)), (b"AB", Some(true), Some(false)), (b"AB\0\x97", None, Some(false))]
+        {
+            interests.subscribed(Some(Peer(2)), beginning);
+            assert_eq!(single(&interests, b"AB\0"), of_it, "{beginning:?}");
+            assert_eq!(single(&interests, b"AC\0"), of_another, "{beginning:?}");
+            interests.unsubscribed(Some(Peer(2)), beginning);
         }
-        assert!(interests.class(b"A\0").is_some());
+        assert_eq!(single(&interests, b"AB\0"), Some(false));
         interests.subscribed(None, b"B\0");
-        assert_eq!(interests.class(b"A\0"), None);
+        assert_eq!(single(&interests, b"AB\0"), None);
+    }
+
+    #[test]
+    fn a_beginning_is_as_good_as_the_names_that_have_it() {
+        let mut interests = Interests::default();
+        for (peer, topics) in [(1, &[&b"MAIL_"[..]][..]), (2, &[b"MAIL_A\0", b"MAIL_B\0"]), (3, &[b"MAIL_B\0"])] {
+            interests.takes_bundles(Some(Peer(peer)));
+            topics.iter().for_each(|topic| interests.subscribed(Some(Peer(peer)), topic));
+        }
+        assert!(!same(&interests, b"MAIL_A\0", b"MAIL_B\0"));
+        assert!(same(&interests, b"MAIL_C\0", b"MAIL_D\0"));
+        assert!(!same(&interests, b"MAIL_C\0", b"MAIN\0"));
+        let lanes = interests.lanes([&b"MAIL_A\0"[..], b"MAIL_C\0", b"MAIN\0"].into_iter());
+        assert!(lanes[0] == lanes[1] && lanes[1] != lanes[2]);
+        assert!(interests.wants(Peer(1), b"MAIL_A\0") && !interests.wants(Peer(1), b"MAIN\0"));
+        for number in 0..BEGINNINGS {
+            interests.subscribed(Some(Peer(4)), format!("X{number}").as_bytes());
+        }
+        assert_eq!(interests.class(b"A\0"), None, "too many to be compared");
+        interests.gone(Peer(4));
+        assert!(interests.class(b"A\0").is_some());
     }
 }

@@ -130,7 +130,7 @@ pub(super) fn are_for_the_same(interests: &Interests, bundle: &Bundle<'_>) -> Op
             return None;
         }
         let class = interests.class(topic);
-        same &= class.is_some() && *first.get_or_insert(class) == class;
+        same &= class.is_some_and(|class| !class.single) && *first.get_or_insert(class) == class;
     }
     Some(same)
 }
@@ -171,17 +171,17 @@ fn taken_apart(interests: &mut Interests, client_of: ClientOf<'_>, frames: &[Vie
     }
     let mut messages: Vec<Vec<View<'_>>> = Vec::new();
     // Of each lane, or class where the order is seen to, the message that may take more, and for whom it is.
-    let mut open: FxHashMap<(usize, Option<Class>), (usize, Option<Class>)> = FxHashMap::default();
+    let mut open: FxHashMap<(usize, Option<Class>), (usize, Class)> = FxHashMap::default();
     for (view, kind) in frames.iter().zip(kind_of) {
         let Kind { lane, class, .. } = kinds[kind];
-        if class.is_none() {
+        let Some(class) = class else {
             // It may be for anybody.
             open.clear();
             messages.push(vec![*view]);
             continue;
-        }
-        let place = (lane, class.filter(|_| copied.contains_key(&lane)));
-        match open.get(&place).filter(|(_, of)| *of == class) {
+        };
+        let place = (lane, copied.contains_key(&lane).then_some(class));
+        match open.get(&place).filter(|(_, of)| *of == class && !class.single) {
             Some((message, _)) => messages[*message].push(*view),
             None => {
                 open.insert(place, (messages.len(), class));
@@ -202,24 +202,25 @@ fn copied(
     kinds: &[Kind<'_>],
     kind_of: &[usize],
 ) -> FxHashMap<usize, Vec<(Peer, u64)>> {
-    let mut runs: FxHashMap<usize, (Option<Class>, usize)> = FxHashMap::default();
+    // By lane: the last class, how many messages it makes in this order, and how many of these stay so in any order.
+    let mut runs: FxHashMap<usize, (Option<Class>, usize, usize)> = FxHashMap::default();
     for &kind in kind_of {
         let Kind { lane, class, .. } = kinds[kind];
         // It may be for anybody.
-        if class.is_none() {
-            return FxHashMap::default();
-        }
-        let (last, count) = runs.entry(lane).or_default();
-        *count += usize::from(std::mem::replace(last, class) != class);
+        let Some(Class { single, .. }) = class else { return FxHashMap::default() };
+        let (last, count, singles) = runs.entry(lane).or_default();
+        *count += usize::from(std::mem::replace(last, class) != class || single);
+        *singles += usize::from(single);
     }
     let of_lane = |lane: usize| kinds.iter().filter(move |kind| kind.lane == lane);
-    let copied = runs.into_iter().filter_map(|(lane, (_, runs))| {
+    let copied = runs.into_iter().filter_map(|(lane, (_, runs, singles))| {
         let several = |peer: &&Peer| {
             let mut wanted = of_lane(lane).filter(|kind| interests.wants(**peer, kind.topic)).map(|kind| kind.class);
             wanted.next().is_some_and(|first| wanted.any(|other| other != first))
         };
-        let classes: FxHashSet<_> = of_lane(lane).map(|kind| kind.class).collect();
-        let most = runs.checked_sub(classes.len() + 1)?.min(COPIES);
+        let several_at_once = of_lane(lane).filter_map(|kind| kind.class).filter(|class| !class.single);
+        let classes: FxHashSet<_> = several_at_once.collect();
+        let most = runs.checked_sub(classes.len() + singles + 1)?.min(COPIES);
         let spanning: Vec<Peer> = interests.spanning(lane)?.iter().filter(several).take(most + 1).copied().collect();
         let of_clients = || spanning.iter().map(|peer| Some((*peer, client_of(*peer)?))).collect::<Option<_>>();
         (spanning.len() <= most).then(of_clients)?.map(|spanning| (lane, spanning))
@@ -414,13 +415,29 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_one_frame_at_a_time_has_all_in_order() {
-        let (mut relay, mut hub) = server(&[&["A"], &["B"]]);
-        hub.subscribed(frame::topic("B"), true, 7);
-        hub.frames.push_back(message(&["A", "B", "A", "B"]));
-        relay.turn(&mut hub, 0, Duration::ZERO).expect("open");
-        let expected: &[&[_]] = &[&[("A", 1)], &[("B", 2)], &[("A", 3)], &[("B", 4)]];
-        assert_eq!(published(&mut hub), as_published(expected));
+    fn who_takes_one_frame_at_a_time_has_all_in_order_and_others_theirs_together() {
+        let apart: &[&[_]] = &[&[("A", 1)], &[("B", 2)], &[("A", 3)], &[("B", 4)]];
+        let others_together: &[&[_]] = &[&[("A", 1), ("A", 3)], &[("B", 2)], &[("B", 4)]];
+        for (topics, expected) in [(&["B\0"][..], others_together), (&["A\0", "B\0"], apart), (&[""], apart)] {
+            let (mut relay, mut hub) = server(&[&["A"], &["B"]]);
+            topics.iter().for_each(|topic| hub.subscribed(topic.as_bytes().to_vec(), true, 7));
+            hub.frames.push_back(message(&["A", "B", "A", "B"]));
+            relay.turn(&mut hub, 2, Duration::ZERO).expect("open");
+            assert_eq!(published(&mut hub), as_published(expected), "{topics:?}");
+        }
+    }
+
+    #[test]
+    fn where_frames_go_out_one_by_one_in_any_order_nobody_gets_them_by_himself_for_that() {
+        let names = ["A", "B", "A", "B", "A", "B"];
+        for (plain, parts) in [("B\0", 1), ("", 0)] {
+            let (mut relay, mut hub) = server(&[&["A"], &["B"], &["A", "B"]]);
+            hub.told(&Topic::Rx { client: 5 }, 3);
+            hub.subscribed(plain.as_bytes().to_vec(), true, 7);
+            hub.frames.push_back(message(&names));
+            relay.turn(&mut hub, 2, Duration::ZERO).expect("open");
+            assert_eq!((by_itself(&hub).len(), published(&mut hub).len()), (parts, 6 - 2 * parts), "{plain:?}");
+        }
     }
 
     /// The numbers of the syncs of `client` that were answered.
