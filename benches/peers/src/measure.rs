@@ -1,4 +1,5 @@
-//! All rounds of a workload: every system once, then every system again, so that noise hits all alike.
+//! All rounds of a workload: every system once, then every system again, so that noise hits all alike. Each time in another
+//! order, since what a system leaves behind, such as memory that goes back to the host, is noise for the next.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -86,7 +87,9 @@ impl Bench {
             plans.push(plan);
         }
         for _ in 0..self.rounds.of(workload.mode) {
-            for (row, plan) in rows.iter_mut().zip(&plans) {
+            let mut order: Vec<_> = rows.iter_mut().zip(&plans).collect();
+            fastrand::shuffle(&mut order);
+            for (row, plan) in order {
                 let Some((events, rate)) = *plan else { continue };
                 match self.round(row.system, workload, events, rate) {
                     Ok(found) => row.rounds.push(found),
