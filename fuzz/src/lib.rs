@@ -64,7 +64,7 @@ fn several(bundle: &Bundle<'_>) {
     assert_eq!(frames.len(), bundle.len());
     let (good, again) = (frames.iter().flatten(), bundle.only(|_| true).unwrap_or_default());
     let same = |(one, other): (&View<'_>, View<'_>)| {
-        (one.name, one.header, one.records) == (other.name, other.header, other.records)
+        (one.topic, one.header, one.records) == (other.topic, other.header, other.records)
     };
     assert_eq!(good.clone().count(), bundle::views(&again).count());
     assert!(good.zip(bundle::views(&again)).all(same));
