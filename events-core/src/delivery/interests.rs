@@ -33,7 +33,7 @@ pub struct Interests {
     /// By first byte of a name: the topics of those who want all events.
     first_bytes: Vec<Sum>,
     /// Subscriptions that are neither one name nor one byte.
-    beginnings: Vec<(Box<[u8]>, Sum)>,
+    beginnings: FxHashMap<Box<[u8]>, Sum>,
     /// Topics of connections that cannot be told apart: they stay, whoever goes.
     nameless: usize,
     /// Of topics that were asked for since something changed.
@@ -46,8 +46,6 @@ struct Connection {
     number: u128,
     takes_bundles: bool,
     topics: FxHashSet<Box<[u8]>>,
-    /// How many of them are beginnings.
-    beginnings: usize,
 }
 
 /// Of those who subscribed to a topic: the sum of their numbers, and how many take one frame at a time.
@@ -97,7 +95,6 @@ impl Interests {
         if !connection.topics.insert(topic.into()) {
             return;
         }
-        connection.beginnings += usize::from(kind(topic) == Kind::Beginning);
         let (number, single) = (connection.number, !connection.takes_bundles);
         self.change(topic, |sum| sum.add(number, single));
     }
@@ -108,7 +105,6 @@ impl Interests {
         if !connection.topics.remove(topic) {
             return;
         }
-        connection.beginnings -= usize::from(kind(topic) == Kind::Beginning);
         let (number, single) = (connection.number, !connection.takes_bundles);
         self.change(topic, |sum| sum.remove(number, single));
     }
@@ -179,13 +175,13 @@ impl Interests {
     /// Whether this connection wants the event whose topic is given.
     #[must_use]
     pub fn wants(&self, peer: Peer, topic: &[u8]) -> bool {
-        self.peers.get(&peer).is_some_and(|connection| connection.wants(topic))
+        self.peers.get(&peer).is_some_and(|connection| connection.wants(topic, &self.beginnings))
     }
 
     /// The lane of each of these topics, which are all different.
     fn tell_apart(&mut self, topics: &[Box<[u8]>]) -> Vec<usize> {
         self.spanning.clear();
-        if topics.len().saturating_mul(self.peers.len()) > LOOKS {
+        if topics.len().saturating_mul(self.peers.len()) > LOOKS || self.beginnings.len() > BEGINNINGS {
             return vec![0; topics.len()];
         }
         // Each begins in a lane of its own; two are joined by whoever wants both.
@@ -198,7 +194,7 @@ impl Interests {
         };
         let mut spanning = Vec::new();
         for (&peer, connection) in self.peers.iter().filter(|(_, connection)| !connection.topics.is_empty()) {
-            let mut wanted = (0..topics.len()).filter(|&number| connection.wants(&topics[number]));
+            let mut wanted = (0..topics.len()).filter(|&number| connection.wants(&topics[number], &self.beginnings));
             let Some(first) = wanted.next() else { continue };
             let class = self.class(&topics[first]);
             let mut spans = false;
@@ -227,14 +223,15 @@ impl Interests {
     fn change(&mut self, topic: &[u8], change: impl FnOnce(&mut Sum)) {
         self.lanes.clear();
         match kind(topic) {
-            Kind::Name => {
-                let sum = match self.topics.get_mut(topic) {
+            of @ (Kind::Name | Kind::Beginning) => {
+                let sums = if of == Kind::Name { &mut self.topics } else { &mut self.beginnings };
+                let sum = match sums.get_mut(topic) {
                     Some(sum) => sum,
-                    None => self.topics.entry(topic.into()).or_default(),
+                    None => sums.entry(topic.into()).or_default(),
                 };
                 change(sum);
                 if sum.connections == 0 {
-                    self.topics.remove(topic);
+                    sums.remove(topic);
                 }
             }
             Kind::FirstByte(byte) => {
@@ -242,34 +239,22 @@ impl Interests {
                 change(&mut self.first_bytes[usize::from(byte)]);
             }
             Kind::Nothing => {}
-            Kind::Beginning => {
-                let known = self.beginnings.iter().position(|(beginning, _)| **beginning == *topic);
-                let at = known.unwrap_or_else(|| {
-                    self.beginnings.push((topic.into(), Sum::default()));
-                    self.beginnings.len() - 1
-                });
-                change(&mut self.beginnings[at].1);
-                if self.beginnings[at].1.connections == 0 {
-                    self.beginnings.swap_remove(at);
-                }
-            }
         }
     }
 }
 
 impl Connection {
-    fn wants(&self, topic: &[u8]) -> bool {
-        let begins = |own: &[u8]| topic.starts_with(own) && kind(own) == Kind::Beginning;
-        self.topics.contains(topic)
-            || topic.get(..1).is_some_and(|byte| self.topics.contains(byte))
-            || self.beginnings > 0 && self.topics.iter().any(|own| begins(own))
+    /// Of the beginnings that somebody has subscribed to.
+    fn wants(&self, topic: &[u8], beginnings: &FxHashMap<Box<[u8]>, Sum>) -> bool {
+        let has = |own: &[u8]| self.topics.contains(own);
+        has(topic) || topic.get(..1).is_some_and(has) || beginnings.keys().any(|own| topic.starts_with(own) && has(own))
     }
 }
 
 impl Default for Connection {
     fn default() -> Connection {
         let number = u128::from(random_id()) << 64 | u128::from(random_id());
-        Connection { number, takes_bundles: false, topics: FxHashSet::default(), beginnings: 0 }
+        Connection { number, takes_bundles: false, topics: FxHashSet::default() }
     }
 }
 
