@@ -9,6 +9,7 @@
 
 use std::mem::size_of;
 
+use ascii::AsciiStr;
 use bytes::Bytes;
 use rmp::Marker;
 
@@ -26,6 +27,9 @@ const ALLOWANCE_PER_BYTE: usize = 32;
 /// From this length on bytes of a payload may share the message that they came in, if they are most of it. Below,
 /// copying is quicker than counting references.
 pub(crate) const SHARED: usize = 16 << 10;
+
+/// Up to this length a string is looked at as ASCII first; longer ones the standard library reads in blocks itself.
+const SHORT: usize = 64;
 
 /// A place in a stream of MessagePack values.
 #[derive(Clone, Debug)]
@@ -253,7 +257,7 @@ impl<'a> Reader<'a> {
             _ => return Err(self.unlike("a string")),
         };
         self.rest = rest;
-        std::str::from_utf8(self.bytes(length)?).map_err(|_| TakeError::new(TakeErrorKind::Utf8, start))
+        text(self.bytes(length)?).ok_or_else(|| TakeError::new(TakeErrorKind::Utf8, start))
     }
 
     /// Reads bytes (MessagePack bin), in place.
@@ -496,6 +500,18 @@ impl<'a> Reader<'a> {
     fn unexpected(&self, expected: &'static str, marker: Marker) -> TakeError {
         TakeError::new(TakeErrorKind::Type { expected, found: describe(marker) }, self.position())
     }
+}
+
+/// `bytes` as text, if it is UTF-8. Most strings are short and ASCII, of which it is quick to be sure: a third of the
+/// time it took to decode an event with two of them went into proving UTF-8 byte by byte.
+#[inline]
+fn text(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() <= SHORT
+        && let Ok(ascii) = AsciiStr::from_ascii(bytes)
+    {
+        return Some(ascii.as_str());
+    }
+    std::str::from_utf8(bytes).ok()
 }
 
 #[inline]

@@ -81,7 +81,8 @@ pub fn put_str(out: &mut Vec<u8>, value: &str) -> Result<(), PutError> {
         #[expect(clippy::cast_possible_truncation, reason = "below 32")]
         out.push(0xa0 | length as u8);
     } else if let Ok(short) = u8::try_from(length) {
-        marked(out, Marker::Str8, [short]);
+        out.reserve(2 + length);
+        out.extend_from_slice(&[Marker::Str8.to_u8(), short]);
     } else {
         wide(out, length, "a string", Marker::Str16, Marker::Str32)?;
     }

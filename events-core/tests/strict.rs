@@ -138,6 +138,18 @@ fn a_timestamp_has_one_of_three_forms_and_less_than_a_second_of_nanoseconds() {
 fn a_string_is_utf8() {
     let error = take::<String>(&[0xa2, 0xff, 0xfe]).unwrap_err();
     assert_eq!(*error.kind(), TakeErrorKind::Utf8);
+    // Of every length around those that are read in another way, wherever the byte stands that is no text.
+    for length in 0..=130 {
+        for place in 0..length {
+            let text = "x".repeat(place) + &"ü".repeat((length - place) / 2) + &"x".repeat((length - place) % 2);
+            let mut bytes = rmp_serde::to_vec(&text).unwrap();
+            assert_eq!(take::<String>(&bytes).unwrap(), text);
+            let start = bytes.len() - length;
+            bytes[start + place] = 0xff;
+            let error = take::<String>(&bytes).unwrap_err();
+            assert_eq!((error.kind(), error.offset()), (&TakeErrorKind::Utf8, 0), "{length} {place}");
+        }
+    }
 }
 
 #[test]
