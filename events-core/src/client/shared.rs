@@ -109,7 +109,7 @@ pub(super) struct Registry {
 
 /// How much more is read while a handler waits for the server. Others hold back as soon as it begins to be used, so it
 /// has to take what is on its way then: up to a queue of 8 MiB from each of them.
-const RESERVE: usize = 6;
+const RESERVE: usize = 8;
 /// How many of them are remembered.
 const REFUSED: usize = 4096;
 /// How many answers wait for whoever asks for them again.
