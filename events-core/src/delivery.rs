@@ -54,6 +54,8 @@ pub struct Limits {
     /// At least so many frames are kept, however large: the queue to a subscriber, which ends with its server, and half as
     /// many again. What has reached a socket is read to its end.
     pub window_frames: usize,
+    /// But no more of them than have so many bytes, which is more than that queue holds of large ones.
+    pub window_most: usize,
     /// What a publisher has on its way at most, and what may be on its way to a subscriber besides what queues hold.
     pub in_flight: usize,
     /// What may wait at a publisher, its frames on the way included, before `emit` waits.
@@ -93,6 +95,12 @@ impl Limits {
     pub fn grown(&self) -> usize {
         self.window.saturating_mul(4)
     }
+
+    /// Whether so many frames of so many bytes together are as many as may wait in queues, and half as many again.
+    #[must_use]
+    pub fn exceeds_queues(&self, frames: usize, bytes: usize) -> bool {
+        frames > self.window_frames || bytes > self.window_most
+    }
 }
 
 impl Default for Limits {
@@ -102,6 +110,7 @@ impl Default for Limits {
             largest_frame: 16 << 20,
             window: 16 << 20,
             window_frames: 96,
+            window_most: 32 << 20,
             in_flight: 4 << 20,
             queue: 8 << 20,
             ack_every: 256 << 10,

@@ -74,9 +74,11 @@ struct Load {
 }
 
 const SMALL: Load = Load { bytes: 2_000, pause: 500, fit: 7_000 };
-/// So large that the number of messages decides what is kept, and not their bytes.
+/// So large that the number of messages decides what is kept.
 const LARGE: Load = Load { bytes: 256 << 10, pause: 20_000, fit: 120 };
-const LARGER: Load = Load { bytes: 1 << 20, pause: 40_000, fit: 120 };
+/// So large that in the server's queue their bytes decide.
+const LARGER: Load = Load { bytes: 1 << 20, pause: 40_000, fit: 75 };
+const LARGEST: Load = Load { bytes: 4 << 20, pause: 40_000, fit: 65 };
 
 /// One subscriber has seconds of work before it each time the server is killed: what fits into its queues at least, and
 /// then so many events, or as many as come within two seconds.
@@ -129,6 +131,7 @@ fn nor_for_one_that_is_further_behind_with_every_server() {
 fn nor_with_large_events() {
     behind("SIGKILL of the server, one subscriber slow, 256 KB", LARGE, u64::MAX);
     behind("SIGKILL of the server, one subscriber slow, 1 MB", LARGER, u64::MAX);
+    behind("SIGKILL of the server, one subscriber slow, 4 MB", LARGEST, u64::MAX);
 }
 
 fn left(world: &World, mut server: Player, _: &mut [Player]) -> Player {

@@ -67,6 +67,38 @@ fn a_stopped_subscriber_holds_up_nobody() {
     assert!(grown <= 64, "the server grew by {grown} MiB");
 }
 
+/// Its queue is full of bytes then, and has room for a message that asks whether it is.
+#[test]
+fn nor_does_one_that_is_stopped_among_large_events() {
+    let world = World::new();
+    let mut server = world.start("server");
+    let memory = resident(server.pid());
+    let mut subscribers = world.start_all("subscriber", 2);
+    let mut publisher = world.start("publisher");
+    publisher.tell(&format!("start {}", 4 << 20));
+    subscribers[1].moves_on(20);
+
+    let stopped = subscribers[1].pid();
+    signal(stopped, "STOP");
+    wait_for("the stopped one is cut off", || {
+        let [_, stalled, _, _, _] = server.ask("figures");
+        (stalled > 0).then_some(())
+    });
+    subscribers[0].moves_on(size(50, 1_000));
+    signal(stopped, "CONT");
+    subscribers[1].moves_on(20);
+
+    let [id, emitted, refused] = publisher.ask("stop");
+    let other = Sums::of(&mut subscribers[0], &[(id, emitted)]);
+    let sums = Sums::of(&mut subscribers[1], &[(id, emitted)]);
+    let [_, stalled, _, replayed, _] = server.ask("figures");
+    let grown = most_resident(server.pid()).saturating_sub(memory) / 1024;
+    let more = format!("the other {} received; {refused} refused, server grew {grown} MiB", other.received);
+    print_row("SIGSTOP of one of two, 4 MB", emitted, replayed, sums, more);
+    assert_eq!((other.missed, stalled), (0, 1));
+    assert!(grown <= 64, "the server grew by {grown} MiB");
+}
+
 /// What leaves the server's memory while a subscriber is stopped, and has nothing behind it that would
 /// show the gap, is told as well.
 #[test]

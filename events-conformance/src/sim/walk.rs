@@ -75,7 +75,7 @@ impl Profile {
     }
 
     fn limits(&self) -> Limits {
-        if self.ample { roomy() } else { Limits { window: 2048, window_frames: 4, ..roomy() } }
+        if self.ample { roomy() } else { Limits { window: 2048, window_frames: 4, window_most: 4096, ..roomy() } }
     }
 }
 

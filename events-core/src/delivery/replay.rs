@@ -83,11 +83,13 @@ impl Replay {
     pub fn sent(&mut self, bytes: usize, limits: &Limits, now: Now) {
         self.on_their_way.push_back((self.cursor, bytes));
         self.bytes += bytes;
-        while self.on_their_way.len() > limits.window_frames
-            && let Some(arrived) =
-                self.on_their_way.pop_front_if(|(_, oldest)| self.bytes - *oldest >= limits.in_flight)
+        while let Some(&(_, oldest)) = self.on_their_way.front()
+            && let behind = self.bytes - oldest
+            && behind >= limits.in_flight
+            && limits.exceeds_queues(self.on_their_way.len(), behind)
         {
-            self.bytes -= arrived.1;
+            self.bytes = behind;
+            self.on_their_way.pop_front();
         }
         self.cursor += 1;
         self.moved = now;

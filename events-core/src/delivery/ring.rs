@@ -38,7 +38,7 @@ impl Ring {
     /// Whether the oldest frame must go before another can come.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.bytes > self.limits.window && self.frames.len() > self.limits.window_frames
+        self.bytes > self.limits.window && self.limits.exceeds_queues(self.frames.len(), self.bytes)
     }
 
     /// How many bytes are kept.

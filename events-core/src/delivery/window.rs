@@ -250,9 +250,11 @@ impl Window {
     /// it took last and a part of the oldest, so neither counts.
     fn forget(&mut self) {
         let limit = if self.keep { self.limits.grown() } else { self.limits.window };
-        while let Some(newest) = self.index_of(self.expected).checked_sub(1)
-            && newest > self.limits.window_frames + 1
-            && self.bytes - self.unacked - self.messages[newest].frame.len() - self.messages[0].frame.len() > limit
+        while let Some(between) = self.index_of(self.expected).checked_sub(2)
+            && let ends = self.messages[0].frame.len() + self.messages[between + 1].frame.len()
+            && let kept = self.bytes - self.unacked - ends
+            && kept > limit
+            && self.limits.exceeds_queues(between, kept)
             && let Some(kept) = self.messages.pop_front()
         {
             self.bytes -= kept.frame.len();
@@ -270,6 +272,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::ring::Ring;
 
     #[test]
     fn what_waits_takes_no_room_from_what_is_acknowledged() {
@@ -284,6 +287,28 @@ mod tests {
         assert_eq!((window.first_position(), window.kept_bytes()), (1, 1_100));
         window.acked(Acked { next: 61, again: false, keep: false });
         assert_eq!((window.first_position(), window.kept_bytes()), (49, 620));
+    }
+
+    #[test]
+    fn fewer_large_frames_are_kept_than_usual_ones() {
+        let limits = Limits { window: 100, window_frames: 10, window_most: 300, ..Limits::default() };
+        for (bytes, kept) in [(10, 12), (25, 12), (100, 5), (1_000, 2)] {
+            let mut window = Window::new(limits);
+            for _ in 0..30 {
+                window.append(Frame::new(vec![0; bytes]), 1);
+            }
+            window.acked(Acked { next: window.next_position(), again: false, keep: false });
+            assert_eq!(window.kept_bytes() / bytes, kept, "of {bytes} bytes");
+            // A server has no more to replay.
+            let mut ring = Ring::new(limits);
+            for _ in 0..30 {
+                while ring.is_full() {
+                    ring.pop();
+                }
+                ring.push(Frame::new(vec![0; bytes]));
+            }
+            assert!(ring.bytes() <= window.kept_bytes(), "of {bytes} bytes");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod hub;
 mod inproc;
 mod keyholders;
 mod landing;
+mod large;
 mod local;
 mod lookout;
 mod monitor;

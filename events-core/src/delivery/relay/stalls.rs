@@ -53,8 +53,10 @@ impl Relay {
             if patient && now.saturating_sub(client.seen) < self.limits.stall {
                 continue;
             }
+            // A queue that has no room for a large message may have some for a small one.
             let probe = Topic::Rx { client: id }.message(&control::Replay::default());
-            if sent(hub.publish(&probe, None, std::time::Duration::ZERO))? {
+            let is_stuck = client.peer.is_some_and(|peer| stuck.contains(&peer));
+            if !is_stuck && sent(hub.publish(&probe, None, std::time::Duration::ZERO))? {
                 continue;
             }
             tracing::warn!(client = format!("{id:016x}"), "a client takes nothing and is disconnected");

@@ -13,6 +13,7 @@ use zmq_sys as z;
 use super::address::Address;
 use super::door::Door;
 use super::keyholders::{Keyholders, Side};
+use super::large::{Large, Pass};
 use super::local::Served;
 use super::monitor::{Event, Watched};
 use super::peers::{self, Peers};
@@ -50,6 +51,8 @@ pub(super) struct ZmqHub {
     /// Where keys say who is there, a subscription counts when it is granted.
     manual: Option<Manual>,
     addresses: Addresses,
+    /// Unless clients are here: these hold on to messages.
+    large: Option<Arc<Large>>,
     /// The send timeout that is set, in milliseconds.
     timeout: i32,
     /// Messages that no client of ours sends.
@@ -168,6 +171,11 @@ impl ZmqHub {
 /// Whether a message of the XPUB is a subscription, made or taken back.
 fn is_subscription(message: &Message) -> bool {
     matches!(message.first(), Some(0 | 1)) && !message.more()
+}
+
+/// A message of `frame`, which may need leave.
+fn leaving(frame: &Frame, pass: Option<Pass>) -> Result<Message, EngineError> {
+    pass.map_or_else(|| frame.to_message(), |pass| pass.message(frame).map_err(io_error("making a message")))
 }
 
 /// Ends the connection that `message` came over.
@@ -310,9 +318,12 @@ impl Hub for ZmqHub {
             self.xpub.socket().set_int(z::ZMQ_SNDTIMEO, timeout).map_err(io_error("setting the send timeout"))?;
             self.timeout = timeout;
         }
+        let len = head.len() + body.map_or(0, |body| body.len());
+        let pass = self.large.as_ref().map_or(Ok(None), |large| large.pass(len, limit));
+        let mut pass = pass.map_err(|_| PublishError::Full)?;
         // Both are made before one is sent: half a message would tie the socket to its other half.
-        let message = head.to_message()?;
-        let second = body.map(Frame::to_message).transpose()?;
+        let second = body.map(|body| leaving(body, pass.take())).transpose()?;
+        let message = leaving(head, pass)?;
         let sent = |sent: io::Result<bool>| match sent {
             Ok(true) => Ok(()),
             Ok(false) => Err(PublishError::Full),

@@ -11,6 +11,7 @@ use crate::engine::zmq::address::Address;
 use crate::engine::zmq::door::Door;
 use crate::engine::zmq::keyholders::Keyholders;
 use crate::engine::zmq::landing::Landing;
+use crate::engine::zmq::large::Large;
 use crate::engine::zmq::local::Served;
 use crate::engine::zmq::monitor::{self, Watched};
 use crate::engine::zmq::peers::Peers;
@@ -117,6 +118,7 @@ impl ZmqHub {
         Ok(ZmqHub {
             local,
             inproc,
+            large: (!matches!(reg, Address::Inproc(_))).then(|| Arc::new(Large::default())),
             addresses,
             shared,
             pull,
