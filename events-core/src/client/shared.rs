@@ -108,8 +108,8 @@ pub(super) struct Registry {
 }
 
 /// How much more is read while a handler waits for the server. Others hold back as soon as it begins to be used, so it
-/// has to take what is on its way then: up to a queue of 8 MiB from each of them.
-const RESERVE: usize = 8;
+/// has to take what is on its way then: a queue of 8 MiB from each of them, and some 20 MiB more.
+const RESERVE: usize = 32;
 /// How many of them are remembered.
 const REFUSED: usize = 4096;
 /// How many answers wait for whoever asks for them again.
