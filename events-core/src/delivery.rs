@@ -56,8 +56,10 @@ pub struct Limits {
     pub window_frames: usize,
     /// But no more of them than have so many bytes, which is more than that queue holds of large ones.
     pub window_most: usize,
-    /// What a publisher has on its way at most, and what may be on its way to a subscriber besides what queues hold.
+    /// What a publisher has on its way at most, or a single frame. A server reads as much from each, however busy it is.
     pub in_flight: usize,
+    /// What may be on its way to a subscriber besides what queues hold.
+    pub in_sockets: usize,
     /// What may wait at a publisher, its frames on the way included, before `emit` waits.
     pub queue: usize,
     /// A server acknowledges a publisher's frames at the latest after this many bytes.
@@ -111,7 +113,8 @@ impl Default for Limits {
             window: 16 << 20,
             window_frames: 96,
             window_most: 32 << 20,
-            in_flight: 4 << 20,
+            in_flight: 1 << 20,
+            in_sockets: 4 << 20,
             queue: 8 << 20,
             ack_every: 256 << 10,
             ack_after: 10_000,

@@ -15,6 +15,7 @@ pub(crate) fn limits() -> Limits {
         window: 512,
         window_frames: 4,
         in_flight: 256,
+        in_sockets: 256,
         queue: 256,
         ack_every: 128,
         ack_after: 10,

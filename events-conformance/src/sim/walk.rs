@@ -87,6 +87,7 @@ pub(super) fn roomy() -> Limits {
         window: 16 << 20,
         window_frames: 96,
         in_flight: 2048,
+        in_sockets: 2048,
         queue: 4096,
         ack_every: 512,
         ack_after: 300,

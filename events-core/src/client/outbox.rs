@@ -42,6 +42,9 @@ const PAUSE: u32 = 2;
 const REST: u32 = 10;
 /// How often at least a flush asks for an acknowledgement.
 const PROBE: Duration = Duration::from_millis(500);
+/// A frame of so many bytes is acknowledged as soon as a server gets to it. To ask would be to send it once more, which a server
+/// that is slow reads as well; so that has [`PROBE`] for each of them to be answered first.
+const LARGE: usize = 256 << 10;
 
 /// See [`Outbox::counts`].
 pub(crate) struct Counts {
@@ -70,6 +73,8 @@ struct State {
     /// How many events have left at once, and since when, for no longer than [`WHILE`].
     alone: (u32, Instant),
     last_acked: u64,
+    /// When a large frame may be sent once more.
+    ask_again: Instant,
     /// Who goes first when there is no room for all.
     turns: Turns,
     emitted: u64,
@@ -89,6 +94,7 @@ impl Outbox {
             passing: false,
             alone: (0, Instant::now()),
             last_acked: 0,
+            ask_again: Instant::now(),
             turns: Turns::default(),
             emitted: 0,
             refused: 0,
@@ -325,12 +331,16 @@ impl State {
     fn probe(&mut self) {
         if let Some(frame) = self.publisher.probe()
             && !self.paused
+            && (frame.len() < LARGE || Instant::now() >= self.ask_again)
         {
             self.send_one(&frame);
         }
     }
 
     fn send_one(&mut self, frame: &Frame) {
+        if frame.len() >= LARGE {
+            self.ask_again = Instant::now() + PROBE.mul_f64(frame.len() as f64 / LARGE as f64);
+        }
         // What an uplink refuses is still in the window, and is sent again.
         if let Err(error) = self.link.send(frame) {
             tracing::debug!(error = &error as &dyn std::error::Error, "a frame was not sent");

@@ -85,7 +85,7 @@ impl Replay {
         self.bytes += bytes;
         while let Some(&(_, oldest)) = self.on_their_way.front()
             && let behind = self.bytes - oldest
-            && behind >= limits.in_flight
+            && behind >= limits.in_sockets
             && limits.exceeds_queues(self.on_their_way.len(), behind)
         {
             self.bytes = behind;
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_may_be_on_its_way_is_held_as_long_as_the_client_lives() {
         // The queues hold two, so the first two have arrived.
-        let limits = Limits { window_frames: 2, in_flight: 0, ..Limits::default() };
+        let limits = Limits { window_frames: 2, in_sockets: 0, ..Limits::default() };
         assert_eq!(held(&limits, 0, limits.stall - 1), [false, false, true, true]);
         assert_eq!(held(&limits, 0, limits.stall), [false; 4]);
         assert_eq!(held(&limits, limits.stall, limits.stall + 1), [false, false, true, true]);
@@ -187,9 +187,9 @@ mod tests {
 
     #[test]
     fn nor_has_what_the_system_may_hold_arrived() {
-        for (in_flight, first) in [(80, 2), (81, 1), (160, 0), (1_000, 0)] {
-            let limits = Limits { window_frames: 1, in_flight, ..Limits::default() };
-            assert_eq!(held(&limits, 0, 0), [0, 1, 2, 3].map(|index| index >= first), "{in_flight}");
+        for (in_sockets, first) in [(80, 2), (81, 1), (160, 0), (1_000, 0)] {
+            let limits = Limits { window_frames: 1, in_sockets, ..Limits::default() };
+            assert_eq!(held(&limits, 0, 0), [0, 1, 2, 3].map(|index| index >= first), "{in_sockets}");
         }
     }
 }
