@@ -16,15 +16,13 @@ use crate::script::{Pace, Role};
 use crate::systems::System;
 use crate::workload::Workload;
 
-/// Of one system, in a 64 byte burst from one program to another.
+/// What one system takes.
 #[derive(Debug, Serialize)]
 pub(crate) struct Usage {
     pub(crate) system: System,
-    /// MiB of resident memory: of the server before anything is connected, and at most under load.
+    /// MiB of resident memory: of the server before anything is connected, and at most in each of [`LOADS`].
     pub(crate) server_idle_mib: f64,
-    pub(crate) server_load_mib: f64,
-    /// The same in a burst of 16 KB.
-    pub(crate) server_large_load_mib: f64,
+    pub(crate) server_load_mib: Vec<f64>,
     /// MiB of a publisher and a subscriber that are connected.
     pub(crate) publisher_idle_mib: f64,
     pub(crate) subscriber_idle_mib: f64,
@@ -34,22 +32,20 @@ pub(crate) struct Usage {
     pub(crate) subscriber_idle_cpu: f64,
 }
 
-/// Bytes of small events, and of large ones.
-const SMALL: usize = 64;
-const LARGE: usize = 16_384;
+/// The bursts in which the server's memory is looked at, by the names of their workloads.
+pub(crate) const LOADS: [&str; 6] = ["64B_1x1", "64B_8x1", "16384B_1x1", "16384B_8x1", "262144B_1x1", "262144B_8x1"];
 
 /// Measures `system`; `None` for what has no server process.
 pub(crate) fn usage(system: System, times: Times, idle: Duration) -> Result<Option<Usage>> {
-    let workload: Workload = format!("{SMALL}B_1x1").parse()?;
     if system.in_one_process() || system.serves_itself() {
         return Ok(None);
     }
-    let events = calibrate(system, &workload, times.burst)?;
-    let stage = Stage::set(system, SMALL)?;
+    let workload: Workload = LOADS[0].parse()?;
+    let stage = Stage::set(system, workload.size)?;
     let server = stage.server().context("there is a server")?;
     thread::sleep(Duration::from_millis(200));
     let server_idle_mib = memory(server, "VmRSS:")?;
-    let mut parts = stage.parts(&workload)?;
+    let parts = stage.parts(&workload)?;
     let [publisher, subscriber] = [parts.publishers[0].pid(), parts.subscribers[0].pid()];
     let (publisher_idle_mib, subscriber_idle_mib) = (memory(publisher, "VmRSS:")?, memory(subscriber, "VmRSS:")?);
     // What connecting began has to come to an end first.
@@ -66,15 +62,11 @@ pub(crate) fn usage(system: System, times: Times, idle: Duration) -> Result<Opti
         Ok(after.saturating_sub(*before) as f64 / 1e9 / took * 100.0)
     };
     let (server_idle_cpu, publisher_idle_cpu, subscriber_idle_cpu) = (cpu(0)?, cpu(1)?, cpu(2)?);
-    parts.go(events, Pace::Burst)?;
-    parts.go(events, Pace::Burst)?;
-    let server_load_mib = memory(server, "VmHWM:")?;
     drop((parts, stage));
     Ok(Some(Usage {
         system,
         server_idle_mib,
-        server_load_mib,
-        server_large_load_mib: loaded(system, LARGE, times)?,
+        server_load_mib: LOADS.into_iter().map(|load| loaded(system, load, times)).collect::<Result<_>>()?,
         publisher_idle_mib,
         subscriber_idle_mib,
         server_idle_cpu,
@@ -83,11 +75,11 @@ pub(crate) fn usage(system: System, times: Times, idle: Duration) -> Result<Opti
     }))
 }
 
-/// MiB of the server at most, in a burst.
-fn loaded(system: System, size: usize, times: Times) -> Result<f64> {
-    let workload: Workload = format!("{size}B_1x1").parse()?;
+/// MiB of a new server at most, in two bursts.
+fn loaded(system: System, load: &str, times: Times) -> Result<f64> {
+    let workload: Workload = load.parse()?;
     let events = calibrate(system, &workload, times.burst)?;
-    let stage = Stage::set(system, size)?;
+    let stage = Stage::set(system, workload.size)?;
     let mut parts = stage.parts(&workload)?;
     parts.go(events, Pace::Burst)?;
     parts.go(events, Pace::Burst)?;

@@ -1,8 +1,10 @@
 //! The tables, in Markdown.
 
 use std::fmt::Write as _;
+use std::iter;
 
 use crate::Results;
+use crate::costs::LOADS;
 use crate::measure::Row;
 use crate::systems::System;
 use crate::workload::{Mode, Workload};
@@ -190,33 +192,29 @@ fn latencies(results: &Results) -> String {
 fn costs(results: &Results) -> String {
     let mut text = String::new();
     if !results.usage.is_empty() {
-        text += "### Memory, and processor time of those who have nothing to do\n\n";
-        text +=
-            "MiB of resident memory, and percent of one core. Load: a burst of 64 bytes, 1 → 1, at its highest.\n\n";
-        let columns = [
-            "server idle",
-            "64 B load",
-            "16 KB load",
-            "publisher",
-            "subscriber",
-            "server %",
-            "publisher %",
-            "subscriber %",
-        ];
+        text += "### Memory of a server\n\nMiB of resident memory: before anything is connected, and at its highest in bursts.\n\n";
+        let loads = LOADS.iter().map(|load| load.parse().map_or((*load).to_owned(), |workload| title(&workload)));
+        text += &head("", iter::once("idle".to_owned()).chain(loads));
+        for usage in &results.usage {
+            let _ = write!(text, "| {} | {:.1} |", usage.system.title(), usage.server_idle_mib);
+            for load in &usage.server_load_mib {
+                let _ = write!(text, " {load:.1} |");
+            }
+            text += "\n";
+        }
+        text += "\n### Those who have nothing to do\n\nPercent of one core, and MiB of resident memory, connected.\n\n";
+        let columns = ["server %", "publisher %", "subscriber %", "publisher", "subscriber"];
         text += &head("", columns.map(str::to_owned).into_iter());
         for usage in &results.usage {
             let _ = writeln!(
                 text,
-                "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.3} | {:.3} | {:.3} |",
+                "| {} | {:.3} | {:.3} | {:.3} | {:.1} | {:.1} |",
                 usage.system.title(),
-                usage.server_idle_mib,
-                usage.server_load_mib,
-                usage.server_large_load_mib,
-                usage.publisher_idle_mib,
-                usage.subscriber_idle_mib,
                 usage.server_idle_cpu,
                 usage.publisher_idle_cpu,
                 usage.subscriber_idle_cpu,
+                usage.publisher_idle_mib,
+                usage.subscriber_idle_mib,
             );
         }
         text += "\n";
