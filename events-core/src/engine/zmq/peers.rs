@@ -9,9 +9,10 @@ use std::os::unix::fs::MetadataExt;
 use super::sys::{self, Message, SharedMessage};
 use crate::engine::Peer;
 
-/// Bytes that an ipc connection holds between two programs; the system counts twice as many, for itself as well. With
-/// what it gives by itself, 104 KiB, a full message never fits: both sides take turns to wait for each other.
-const SENT_AHEAD: i32 = 512 << 10;
+/// Bytes that an ipc connection holds between two programs, if the system allows as much (on Linux `net.core.wmem_max`); it counts
+/// twice as many, for itself as well. With what it gives by itself, 104 KiB, a full message never fits: both sides take turns
+/// to wait for each other. This is as much as a client has on its way.
+const SENT_AHEAD: i32 = 1 << 20;
 
 /// The connections from which a subscription came and that still stand.
 #[derive(Default)]
