@@ -122,13 +122,15 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Serving itself and spinning are about one event at a time, and of one process only bursts are compared.
+/// Serving itself and spinning are about one event at a time; of tcp and of one process there are no steady loads.
 fn suits(system: System, workload: &Workload) -> bool {
     match system {
         System::EventsServing | System::EventsSpinning | System::EventsServingSpinning => {
             matches!(workload.mode, Mode::Latency)
         }
-        System::EventsMemory | System::Broadcast => matches!(workload.mode, Mode::Burst | Mode::Latency),
+        System::EventsTcp | System::EventsMemory | System::Broadcast => {
+            matches!(workload.mode, Mode::Burst | Mode::Latency)
+        }
         _ => true,
     }
 }

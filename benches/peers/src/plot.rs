@@ -64,6 +64,7 @@ fn color(system: System) -> &'static str {
         System::EventsServing => "#e58c98",
         System::EventsSpinning => "#a32638",
         System::EventsServingSpinning => "#c66b78",
+        System::EventsTcp => "#7a1f2b",
         System::EventsMemory => "#f0b8bf",
         System::Broadcast => "#8a8a8a",
     }

@@ -80,6 +80,8 @@ impl Part {
         let program = std::env::current_exe().context("the path of this program is not known")?;
         let mut command = Command::new(program);
         command.arg("part").arg(serde_json::to_string(cast)?);
+        // Keys of this run alone.
+        command.env("EVENTS_CONFIG_DIR", cast.place.folder.join("keys"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("no process")?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (tell, answers) = mpsc::channel();

@@ -53,8 +53,10 @@ impl Stage {
         let all = FOLDER.get().context("there is no folder")?;
         let folder = tempfile::tempdir_in(all).context("no folder for the sockets")?;
         // Free until somebody else takes it: then the run fails, and says so.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let place = Place { folder: folder.path().to_owned(), port, size };
+        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let ports = [free[0].local_addr()?.port(), free[1].local_addr()?.port()];
+        drop(free);
+        let place = Place { folder: folder.path().to_owned(), ports, size };
         let mut stage = Stage { system, place, server: None, _folder: folder };
         if !matches!(system.serving(&stage.place)?, Serving::Publisher) {
             stage.server = Some(stage.part(Role::Server, 0)?);

@@ -47,6 +47,8 @@ pub(crate) enum System {
     /// The same two with a server that looks for [`SPIN`] before it sleeps.
     EventsSpinning,
     EventsServingSpinning,
+    /// This project over tcp on loopback, encrypted.
+    EventsTcp,
     /// This project in one process, over its memory engine.
     EventsMemory,
     /// `tokio::sync::broadcast`, in one process.
@@ -58,8 +60,8 @@ pub(crate) enum System {
 pub(crate) struct Place {
     /// For sockets and configuration; goes when the run is over.
     pub(crate) folder: PathBuf,
-    /// A free port on loopback.
-    pub(crate) port: u16,
+    /// Free ports on loopback.
+    pub(crate) ports: [u16; 2],
     /// Bytes of one event, by which queues are sized.
     pub(crate) size: usize,
 }
@@ -138,6 +140,7 @@ impl System {
         System::EventsServing,
         System::EventsSpinning,
         System::EventsServingSpinning,
+        System::EventsTcp,
         System::EventsMemory,
         System::Broadcast,
     ];
@@ -154,6 +157,7 @@ impl System {
             System::EventsServing => "events, serving itself",
             System::EventsSpinning => "events, the server spins",
             System::EventsServingSpinning => "events, serving itself, spins",
+            System::EventsTcp => "events, tcp with CURVE",
             System::EventsMemory => "events in one process",
             System::Broadcast => "tokio broadcast",
         }
@@ -185,6 +189,7 @@ impl System {
             System::EventsSpinning | System::EventsServingSpinning => {
                 "the same with a server that looks for 1 ms before it sleeps (`Limits::spin`), and takes a processor for it"
             }
+            System::EventsTcp => "typed; tcp on loopback with CURVE, a server process",
             System::EventsMemory => "typed; everything in one process, over memory://",
             System::Broadcast => "bytes by reference, nothing encoded; everything in one process, capacity 65,536",
         }
@@ -219,6 +224,7 @@ impl System {
     pub(crate) fn serve(self, at: &Place, ready: impl FnOnce() + Send, end: &Receiver<String>) -> Result<()> {
         match self {
             System::EventsSpinning => events::serve(&events::ipc(at), SPIN, ready, end),
+            System::EventsTcp => events::serve(&events::tcp(at), Duration::ZERO, ready, end),
             System::EventsMemory => events::serve(&events::memory(at), Duration::ZERO, ready, end),
             System::Events => events::serve(&events::ipc(at), Duration::ZERO, ready, end),
             System::Raw => raw::serve(at, true, ready, end),
@@ -234,6 +240,7 @@ impl System {
     /// Connects a publisher. The first one serves where the system is served so.
     pub(crate) fn publisher(self, at: &Place, number: usize) -> Result<Box<dyn Publisher>> {
         match self {
+            System::EventsTcp => events::publisher(&events::tcp(at)),
             System::EventsMemory => events::publisher(&events::memory(at)),
             System::EventsServing if number == 0 => events::serving_publisher(&events::ipc(at), Duration::ZERO),
             System::EventsServingSpinning if number == 0 => events::serving_publisher(&events::ipc(at), SPIN),
@@ -254,6 +261,7 @@ impl System {
             System::Events | System::EventsServing | System::EventsSpinning | System::EventsServingSpinning => {
                 events::subscribe(&events::ipc(at), wanted)
             }
+            System::EventsTcp => events::subscribe(&events::tcp(at), wanted),
             System::EventsMemory => events::subscribe(&events::memory(at), wanted),
             System::Raw | System::RawLossy => raw::subscribe(at, wanted),
             System::Nats => nats::subscribe(at, wanted),

@@ -49,6 +49,11 @@ pub(super) fn ipc(at: &Place) -> Addresses {
     Addresses { emit, reg }
 }
 
+pub(super) fn tcp(at: &Place) -> Addresses {
+    let [emit, reg] = at.ports.map(|port| format!("tcp://127.0.0.1:{port}"));
+    Addresses { emit, reg }
+}
+
 pub(super) fn memory(at: &Place) -> Addresses {
     let address = |name| format!("memory://{}", at.socket(name));
     Addresses { emit: address("emit"), reg: address("reg") }

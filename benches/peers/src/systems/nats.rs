@@ -22,12 +22,12 @@ pub(super) fn server(at: &Place) -> Result<Serving> {
     let file = at.folder.join("nats.conf");
     let configuration = format!(
         "listen: \"127.0.0.1:{}\"\nmax_payload: 8MB\nmax_pending: {PENDING}\nwrite_deadline: \"10s\"\nno_sys_acc: true\n",
-        at.port
+        at.ports[0]
     );
     std::fs::write(&file, configuration).context("no configuration for nats-server")?;
     let mut command = Command::new("nats-server");
     command.arg("-c").arg(file);
-    Ok(Serving::Program(Box::new(command), |at| TcpStream::connect(("127.0.0.1", at.port)).is_ok()))
+    Ok(Serving::Program(Box::new(command), |at| TcpStream::connect(("127.0.0.1", at.ports[0])).is_ok()))
 }
 
 fn connect(at: &Place) -> Result<(Arc<Runtime>, Client)> {
@@ -36,7 +36,7 @@ fn connect(at: &Place) -> Result<(Arc<Runtime>, Client)> {
         .client_capacity(65_536)
         .subscription_capacity((PENDING / at.size).clamp(1_024, 1 << 20))
         .read_buffer_capacity(u16::MAX);
-    let client = runtime.block_on(options.connect(format!("127.0.0.1:{}", at.port)))?;
+    let client = runtime.block_on(options.connect(format!("127.0.0.1:{}", at.ports[0])))?;
     Ok((Arc::new(runtime), client))
 }
 
