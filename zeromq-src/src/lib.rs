@@ -92,10 +92,7 @@ fn append_flags(name: &str, target: &str, flags: impl Iterator<Item = String>) {
         format!("TARGET_{name}"),
         name.to_owned(),
     ];
-    let name = names
-        .iter()
-        .find(|name| env::var_os(name).is_some())
-        .unwrap_or(&names[0]);
+    let name = names.iter().find(|name| env::var_os(name).is_some()).unwrap_or(&names[0]);
     let mut value = env::var(name).unwrap_or_default();
     for flag in flags {
         value.push(' ');

@@ -33,6 +33,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) quick: bool,
 
+    /// Measures nothing, and draws the tables and plots of the figures in `--out` again.
+    #[arg(long)]
+    pub(crate) again: bool,
+
     /// Where the figures go. A page of the same name beside it, as in `docs/performance.md`, gets the tables between its
     /// marks.
     #[arg(long, default_value = "docs/performance")]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use events::catalog::ClientUid;
 use events::{Client, Event as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::measure::middle;
 use crate::run::{Stage, Times, calibrate};
@@ -17,7 +17,7 @@ use crate::systems::System;
 use crate::workload::Workload;
 
 /// What one system takes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Usage {
     pub(crate) system: System,
     /// MiB of resident memory: of the server before anything is connected, and at most in each of [`LOADS`].
@@ -105,7 +105,7 @@ fn processor(pid: u32) -> Result<u64> {
 }
 
 /// Nanoseconds of one `emit`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Emits {
     pub(crate) encode_ns: f64,
     /// While the mechanism is switched off.

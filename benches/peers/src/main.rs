@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -24,6 +23,7 @@ mod part;
 mod plot;
 mod processes;
 mod report;
+mod results;
 mod run;
 mod script;
 mod systems;
@@ -31,7 +31,8 @@ mod tally;
 mod workload;
 
 use args::{Arguments, Choice, Hidden};
-use measure::{Bench, Rounds, Row};
+use measure::Bench;
+use results::{Curve, Point, Results};
 use systems::System;
 use workload::{Mode, Workload};
 
@@ -40,6 +41,9 @@ fn main() -> Result<()> {
     if let Some(Hidden::Part { cast }) = &arguments.part {
         processes::perform(&serde_json::from_str(cast)?);
         return Ok(());
+    }
+    if arguments.again {
+        return Results::read(&arguments.out)?.write(&arguments.out);
     }
     let folder = tempfile::Builder::new().prefix("peers-").tempdir().context("no folder for the sockets")?;
     let path = run::FOLDER.get_or_init(|| folder.path().to_owned());
@@ -52,7 +56,7 @@ fn main() -> Result<()> {
         }
     });
     let began = Instant::now();
-    let mut results = Results { machine: machine::machine(), versions: machine::versions(), ..Results::default() };
+    let mut results = Results::begin();
     let mut bench = Bench::new(arguments.rounds(), arguments.times());
     let all = arguments.only.is_empty();
     let named: Vec<Workload> = if all {
@@ -92,33 +96,17 @@ fn main() -> Result<()> {
             let mut curve = Vec::new();
             for (count, name) in steps {
                 let rows = bench.measure(&name.parse()?, &[System::Events]);
-                curve.extend(rows.into_iter().map(|row| (count, row)));
+                curve.extend(rows.into_iter().map(|row| Point { count, row }));
             }
-            results.scaling.push((title, curve));
+            results.scaling.push(Curve { of: title.to_owned(), points: curve });
         }
     }
     results.seconds = began.elapsed().as_secs_f64();
     results.command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     results.rounds = arguments.rounds();
     results.quick = arguments.quick;
-    let out = &arguments.out;
-    fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
-    let tables = report::markdown(&results);
-    let page = out.with_extension("md");
-    if let Ok(text) = fs::read_to_string(&page)
-        && let Some(text) = report::renewed(&text, &tables)
-    {
-        fs::write(&page, text).with_context(|| format!("{} cannot be written", page.display()))?;
-    }
-    let mut files = vec![
-        ("peers.json".to_owned(), serde_json::to_string(&results.json())? + "\n"),
-        ("peers.md".to_owned(), tables),
-    ];
-    files.extend(plot::all(&results));
-    for (name, text) in files {
-        fs::write(out.join(&name), text).with_context(|| format!("{name} cannot be written"))?;
-    }
-    eprintln!("{:4.0} s  done: {}", results.seconds, out.display());
+    results.write(&arguments.out)?;
+    eprintln!("{:4.0} s  done: {}", results.seconds, arguments.out.display());
     Ok(())
 }
 
@@ -132,71 +120,5 @@ fn suits(system: System, workload: &Workload) -> bool {
             matches!(workload.mode, Mode::Burst | Mode::Latency)
         }
         _ => true,
-    }
-}
-
-/// Everything that was measured.
-#[derive(Default)]
-struct Results {
-    machine: Value,
-    versions: Value,
-    command: String,
-    rounds: Rounds,
-    quick: bool,
-    seconds: f64,
-    rows: Vec<Row>,
-    usage: Vec<costs::Usage>,
-    emits: Option<costs::Emits>,
-    scaling: Vec<(&'static str, Vec<(usize, Row)>)>,
-    failed: Vec<String>,
-}
-
-impl Results {
-    fn json(&self) -> Value {
-        let curve = |(title, rows): &(&str, Vec<(usize, Row)>)| {
-            let rows: Vec<Value> = rows.iter().map(|(count, row)| json!({ "count": count, "row": row })).collect();
-            json!({ "of": title, "points": rows })
-        };
-        let how: serde_json::Map<String, Value> =
-            System::ALL.iter().map(|system| (system.title().to_owned(), system.how().into())).collect();
-        json!({
-            "command": self.command,
-            "machine": self.machine,
-            "versions": self.versions,
-            "systems": how,
-            "rounds": self.rounds,
-            "quick": self.quick,
-            "seconds": self.seconds,
-            "results": self.rows,
-            "usage": self.usage,
-            "emit": self.emits,
-            "scaling": self.scaling.iter().map(curve).collect::<Vec<_>>(),
-            "failed": self.failed,
-        })
-    }
-
-    /// The workloads that were measured in one of these modes, in their order.
-    fn workloads(&self, modes: &[Mode]) -> Vec<Workload> {
-        let mut found: Vec<Workload> = Vec::new();
-        for row in &self.rows {
-            if let Ok(workload) = row.workload.parse::<Workload>()
-                && modes.contains(&workload.mode)
-                && !found.contains(&workload)
-            {
-                found.push(workload);
-            }
-        }
-        found
-    }
-
-    fn row(&self, workload: &Workload, system: System) -> Option<&Row> {
-        let name = workload.to_string();
-        self.rows.iter().find(|row| row.system == system && row.workload == name)
-    }
-
-    /// The systems that have shown something in one of these, in their order.
-    fn systems(&self, workloads: &[Workload]) -> Vec<System> {
-        let shown = |system: &System| workloads.iter().any(|workload| self.row(workload, *system).is_some());
-        System::ALL.iter().copied().filter(shown).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::machine;
 use crate::run::{self, Found, Times};
@@ -20,7 +20,7 @@ const QUIET: f64 = 0.003;
 const TRIES: u32 = 8;
 
 /// How often each figure is taken.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rounds {
     pub(crate) bursts: u32,
     /// Of what hangs on one event in a hundred, or on which thread ran where.
@@ -37,7 +37,7 @@ impl Rounds {
 }
 
 /// What one system has shown in one workload.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) workload: String,
     pub(crate) system: System,

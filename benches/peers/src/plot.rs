@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use crate::Results;
 use crate::report;
+use crate::results::{Curve, Results};
 use crate::systems::System;
 use crate::workload::{Mode, Workload};
 
 const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 380.0;
-const LEFT: f64 = 70.0;
+const HEIGHT: f64 = 400.0;
+const LEFT: f64 = 84.0;
 const RIGHT: f64 = 20.0;
-const TOP: f64 = 56.0;
-const BOTTOM: f64 = 50.0;
+const TOP: f64 = 72.0;
+const BOTTOM: f64 = 56.0;
 
 /// All plots there is something for, each with the name of its file.
 pub(crate) fn all(results: &Results) -> Vec<(String, String)> {
@@ -42,9 +42,9 @@ pub(crate) fn all(results: &Results) -> Vec<(String, String)> {
             files.push((format!("{name}.svg"), bars(title, results, &workloads, figure)));
         }
     }
-    for (of, curve) in &results.scaling {
+    for Curve { of, points } in &results.scaling {
         let points: Vec<(f64, f64)> =
-            curve.iter().map(|(count, row)| (*count as f64, row.median.deliveries_per_s)).collect();
+            points.iter().map(|point| (point.count as f64, point.row.median.deliveries_per_s)).collect();
         files.push((
             format!("scaling-{of}.svg"),
             line(&format!("Deliveries per second by number of {of}"), of, &points),
@@ -135,11 +135,16 @@ fn bars(
     let values = workloads.iter().flat_map(|workload| systems.iter().map(|system| figure(results, workload, *system)));
     let axis = Axis::over(values);
     let mut svg = begin(title, &axis);
-    let mut x = LEFT;
+    let (mut x, mut y) = (LEFT, 28.0);
     for system in &systems {
-        let _ = writeln!(svg, "<rect x=\"{x:.0}\" y=\"28\" width=\"10\" height=\"10\" fill=\"{}\"/>", color(*system));
-        text(&mut svg, x + 14.0, 37.0, "start", system.title());
-        x += 26.0 + system.title().len() as f64 * 6.0;
+        let wide = 26.0 + system.title().len() as f64 * 6.0;
+        // In two lines, if one is full.
+        if x + wide > WIDTH {
+            (x, y) = (LEFT, y + 18.0);
+        }
+        let _ = writeln!(svg, "<rect x=\"{x:.0}\" y=\"{y}\" width=\"10\" height=\"10\" fill=\"{}\"/>", color(*system));
+        text(&mut svg, x + 14.0, y + 9.0, "start", system.title());
+        x += wide;
     }
     let group = (WIDTH - LEFT - RIGHT) / workloads.len() as f64;
     let bar = group * 0.84 / systems.len().max(1) as f64;
@@ -162,8 +167,8 @@ fn bars(
             }
         }
         let name = if workload.mode == Mode::Burst { report::title(workload) } else { workload.to_string() };
-        // In two lines, so that long names have room.
-        let y = HEIGHT - BOTTOM + 16.0 + 14.0 * (index % 2) as f64;
+        // In three lines, so that long names have room.
+        let y = HEIGHT - BOTTOM + 16.0 + 14.0 * (index % 3) as f64;
         text(&mut svg, left + group / 2.0, y, "middle", &name);
     }
     svg + "</svg>\n"

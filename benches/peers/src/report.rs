@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::iter;
 
-use crate::Results;
 use crate::costs::LOADS;
 use crate::measure::Row;
+use crate::results::{Curve, Point, Results};
 use crate::systems::System;
 use crate::workload::{Mode, Workload};
 
@@ -237,14 +237,14 @@ fn costs(results: &Results) -> String {
 
 fn scaling(results: &Results) -> String {
     let mut text = String::new();
-    for (of, curve) in &results.scaling {
+    for Curve { of, points } in &results.scaling {
         let _ = writeln!(text, "### Deliveries per second, by number of {of}\n");
-        if *of == "types" {
+        if of == "types" {
             text += "With names of the run time, so that there may be so many: payloads are opaque here, on both sides.\n\n";
         }
-        text += &head(of, curve.iter().map(|(count, _)| count.to_string()));
+        text += &head(of, points.iter().map(|point| point.count.to_string()));
         text += "| events |";
-        for (_, row) in curve {
+        for Point { row, .. } in points {
             let _ = write!(text, " {} |", rate(row));
         }
         text += "\n\n";
@@ -254,7 +254,7 @@ fn scaling(results: &Results) -> String {
 
 fn failures(results: &Results) -> String {
     let mut all: Vec<String> = results.failed.clone();
-    let curves = results.scaling.iter().flat_map(|(_, curve)| curve.iter().map(|(_, row)| row));
+    let curves = results.scaling.iter().flat_map(|curve| curve.points.iter().map(|point| &point.row));
     for row in results.rows.iter().chain(curves) {
         all.extend(row.failed.iter().map(|why| format!("{} of {}: {why}", row.workload, row.system.title())));
     }
