@@ -10,7 +10,8 @@
 //! `platform.hpp`). See docs/decisions/zmq-build.md.
 #![forbid(unsafe_code)]
 
-use std::env;
+use std::path::PathBuf;
+use std::{env, fs};
 
 use libsodium_sys as _;
 pub use upstream::LibLocation;
@@ -35,6 +36,10 @@ const LINUX: &[&str] = &[
     "HAVE_IF_NAMETOINDEX",
     "ZMQ_HAVE_PTHREAD_SETNAME_2",
 ];
+
+/// What libzmq calls in place of `getpid`, and where that is. Part of this crate's text, so that cargo sees when it changes.
+const OWN_PID: &str = "-Dgetpid=zmq_cached_pid";
+const OWN_PID_SOURCE: &str = include_str!("pid.c");
 
 /// Builds and links libzmq: call it from a build script.
 #[derive(Clone, Debug, Default)]
@@ -72,10 +77,20 @@ impl Build {
         let target = env::var("TARGET").unwrap_or_default();
         if target.contains("linux") {
             let defines = LINUX.iter().map(|name| format!("-D{name}=1"));
-            append_flags("CXXFLAGS", &target, defines);
+            append_flags("CXXFLAGS", &target, defines.chain([OWN_PID.to_owned()]));
         }
         self.upstream.build();
+        if target.contains("linux") {
+            compile_own_pid();
+        }
     }
+}
+
+fn compile_own_pid() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where to put what is built"));
+    let source = out.join("pid.c");
+    fs::write(&source, OWN_PID_SOURCE).expect("what cargo lets us write to can be written to");
+    cc::Build::new().file(source).compile("zmq_cached_pid");
 }
 
 fn bundled_libsodium() -> Option<LibLocation> {

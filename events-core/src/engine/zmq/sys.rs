@@ -495,3 +495,6 @@ fn last_error() -> io::Error {
     let text = unsafe { CStr::from_ptr(z::zmq_strerror(number)) };
     io::Error::other(text.to_string_lossy())
 }
+
+#[cfg(test)]
+mod fork;
