@@ -17,12 +17,14 @@ use std::io;
 use std::path::PathBuf;
 
 mod access;
+mod admitted;
 mod certificate;
 pub(crate) mod folder;
 mod keys;
+mod watch;
 
-pub(crate) use access::Admitted;
 pub use access::{Access, AddressRange};
+pub(crate) use admitted::Admitted;
 pub(crate) use certificate::z85;
 pub use certificate::{KeyPair, PublicKey};
 pub use keys::{Allowed, Keys};

@@ -1,15 +1,9 @@
-//! Decides about one connection: its address, and its key.
+//! Who may connect over tcp: from where, and with whose keys.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::time::{Duration, Instant, SystemTime};
 
-use super::{Keys, SecurityError};
-use crate::permission::{Names, Permission};
-
-/// How often the files are looked at, and not the folder alone.
-const LOOK: Duration = Duration::from_millis(200);
+use super::Keys;
 
 /// Who may connect to a server over tcp: whose key is in the folder, from where.
 #[derive(Clone, Debug)]
@@ -83,72 +77,6 @@ impl FromStr for AddressRange {
             bits if bits <= most => Ok(AddressRange::new(address, bits)),
             _ => Err(form()),
         }
-    }
-}
-
-/// The keys that may connect, read again whenever the folder has changed.
-pub(crate) struct Admitted {
-    keys: Keys,
-    clients: HashMap<String, Permission>,
-    /// The state the folder was in when it was read.
-    read: Option<u64>,
-    /// When the folder was last looked at.
-    looked: Option<Instant>,
-    /// When the folder itself had last changed by then: a name came or went.
-    changed: Option<SystemTime>,
-}
-
-/// What happened to the keys that may connect.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Change {
-    /// One of them was taken away.
-    pub(crate) lost: bool,
-}
-
-impl Admitted {
-    pub(crate) fn new(keys: Keys) -> Admitted {
-        Admitted { keys, clients: HashMap::new(), read: None, looked: None, changed: None }
-    }
-
-    /// Whether `key` may connect.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.clients.contains_key(key)
-    }
-
-    /// Whether there is a key that may not register for everything.
-    pub(crate) fn restricts_hearing(&self) -> bool {
-        self.clients.values().any(|permission| permission.register != Names::All)
-    }
-
-    /// What the holder of `key` may do.
-    pub(crate) fn permission(&self, key: &str) -> Option<&Permission> {
-        self.clients.get(key)
-    }
-
-    /// Reads the keys again if the folder has changed, and says whether they have.
-    pub(crate) fn refresh(&mut self) -> Result<Option<Change>, SecurityError> {
-        let folder = self.keys.clients_folder()?;
-        let changed = std::fs::metadata(&folder).and_then(|folder| folder.modified()).ok();
-        let fresh = self.looked.is_some_and(|at| at.elapsed() < LOOK);
-        if fresh && changed.is_some() && changed == self.changed && self.read.is_some() {
-            return Ok(None);
-        }
-        self.looked = Some(Instant::now());
-        self.changed = changed;
-        // A folder that cannot be looked at is read, which says why.
-        let state = self.keys.state_of_clients().ok();
-        if state.is_some_and(|(state, _)| Some(state) == self.read) {
-            return Ok(None);
-        }
-        let clients = self.keys.clients()?;
-        let lost = self.clients.keys().any(|key| !clients.contains_key(key));
-        let change = (clients != self.clients).then_some(Change { lost });
-        self.clients = clients;
-        // Clocks of file systems tick slowly: a second change may carry the time of the first. So a
-        // state counts only when it lies behind us.
-        let settled = |at: SystemTime| at.elapsed().is_ok_and(|age| age > Duration::from_millis(100));
-        self.read = state.filter(|&(_, newest)| settled(newest)).map(|(state, _)| state);
-        Ok(change)
     }
 }
 
