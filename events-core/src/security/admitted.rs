@@ -93,6 +93,8 @@ impl Admitted {
         if state.is_some_and(|(state, _)| Some(state) == self.read) {
             return Ok(None);
         }
+        // Where that fails it is tried again for each who connects.
+        self.read = None;
         let clients = self.keys.clients()?;
         let lost = self.clients.keys().any(|key| !clients.contains_key(key));
         let change = (clients != self.clients).then_some(Change { lost });
@@ -108,6 +110,7 @@ impl Admitted {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use super::*;
@@ -160,6 +163,21 @@ mod tests {
         fs::write(&file, other).expect("written in place");
         let change = admitted.refresh().expect("readable").expect("another key");
         assert!(change.lost && admitted.has(&"1".repeat(40)));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_safe_lets_nobody_in_until_it_is() {
+        let (_folder, file, mut admitted) = looked_at();
+        let clients = file.parent().expect("a folder");
+        let mode = |bits| fs::set_permissions(clients, fs::Permissions::from_mode(bits)).expect("a mode");
+        mode(0o777);
+        fs::copy(&file, clients.join("another.key")).expect("another wrote it");
+        later(&mut admitted);
+        for _ in 0..3 {
+            admitted.refresh().expect_err("others can write to it");
+        }
+        mode(0o700);
+        admitted.refresh().expect("readable");
     }
 
     #[test]

@@ -23,9 +23,9 @@ fn in_a_child(act: impl FnOnce()) -> c_int {
 }
 
 fn exchange(push: &Socket, pull: &Socket) {
+    let bell = eventfd().expect("a descriptor");
     assert!(push.send(Message::copy_of(b"word").expect("memory"), true, false).expect("sent"));
     loop {
-        let bell = eventfd().expect("a descriptor");
         let ([seen], _) = poll([pull], bell.as_fd(), Duration::from_secs(20)).expect("polled");
         assert!(seen, "nothing has come");
         if pull.receive().expect("received").is_some() {
