@@ -35,7 +35,7 @@ fn exchange(push: &Socket, pull: &Socket) {
 }
 
 #[test]
-fn a_child_that_sends_closes_and_ends_what_it_inherited_does_nothing_to_its_parent() {
+fn a_child_that_sends_over_what_it_inherited_and_closes_it_does_nothing_to_its_parent() {
     let folder = tempfile::tempdir().expect("a folder");
     let address = format!("ipc://{}", folder.path().join("pull").display());
     let context = Context::new().expect("libzmq starts");
