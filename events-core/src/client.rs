@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ use crate::server::Server;
 use crate::{engine, frame, lock, random_id};
 
 mod downlink;
+#[cfg(all(test, feature = "zmq"))]
+mod forked;
 mod handlers;
 mod inbox;
 mod on;
@@ -104,6 +106,9 @@ pub enum WhenSlow {
 
 /// A client of an events server. Clones share it, and the last that is dropped closes it: see
 /// [`downgrade`](Client::downgrade) for clones in handlers.
+///
+/// A process that forks keeps its clients, and the child, where none of their threads run, gets [`Error::Forked`] from them
+/// and connects its own. To become a daemon, fork first and connect then.
 #[derive(Clone)]
 pub struct Client {
     handle: Arc<Handle>,
@@ -217,7 +222,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Backpressure`] if there was no room, [`Error::Put`] or [`Error::TooLarge`] if the payload
-    /// cannot be sent, [`Error::Closed`]. In each case nothing was emitted.
+    /// cannot be sent, [`Error::Closed`], [`Error::Forked`]. In each case nothing was emitted.
     pub fn emit<E: Event>(&self, event: E) -> Result<(), Error> {
         self.shared().emit(&event, Wait::ForRoom)
     }
@@ -381,6 +386,9 @@ impl fmt::Debug for Client {
 
 impl Handle {
     fn close(&self, limit: Duration) -> Result<(), Error> {
+        if self.shared.is_inherited() {
+            return Err(Error::Forked);
+        }
         if self.shared.is_closed() {
             return Ok(());
         }
@@ -408,6 +416,11 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if self.shared.is_inherited() {
+            // The threads are the parent's, and so is what they work with.
+            std::mem::forget(std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner)));
+            return;
+        }
         let limit = self.shared.options.drop_limit;
         if let Err(error) = self.close(limit) {
             tracing::warn!(error = &error as &dyn std::error::Error, "the client ends");

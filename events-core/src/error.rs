@@ -148,6 +148,11 @@ pub enum Error {
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
+    /// The client is that of a process from which this one was forked; nothing was done.
+    #[error(
+        "this client was left behind by a fork, and can do nothing in the child; connect one there with `Client::connect`"
+    )]
+    Forked,
     /// The default client was configured after it was used.
     #[error("the default client is in use already; call `configure` before anything else")]
     AlreadyConfigured,

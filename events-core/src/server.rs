@@ -9,6 +9,7 @@ use crate::delivery::Limits;
 use crate::delivery::relay::Relay;
 use crate::engine::{Addresses, Engine, EngineError, Turn, Waker};
 use crate::error::Error;
+use crate::process::Birth;
 use crate::{engine, lock, random_id};
 
 mod desk;
@@ -24,6 +25,7 @@ pub struct Server {
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     addresses: Addresses,
     waker: Waker,
+    made: Birth,
 }
 
 struct Shared {
@@ -93,7 +95,7 @@ impl Server {
         });
         let thread =
             thread.map_err(|source| EngineError::Io { action: "starting the server's thread".into(), source })?;
-        Ok(Server { shared, thread: Mutex::new(Some(thread)), addresses, waker })
+        Ok(Server { shared, thread: Mutex::new(Some(thread)), addresses, waker, made: Birth::now() })
     }
 
     /// The addresses clients connect to.
@@ -115,6 +117,11 @@ impl Server {
     }
 
     pub(crate) fn stop(&self, limit: Duration) {
+        if self.made.is_inherited() {
+            // It is the parent's, and goes on there.
+            std::mem::forget(lock(&self.thread).take());
+            return;
+        }
         self.shared.desk.leave_within(limit);
         self.waker.wake();
         if let Some(thread) = lock(&self.thread).take() {

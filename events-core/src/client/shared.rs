@@ -20,6 +20,7 @@ use crate::engine::{Trouble, Uplink, Waker};
 use crate::error::Error;
 use crate::event::Event;
 use crate::lock;
+use crate::process::Birth;
 use crate::registration::{Registration, Slot};
 
 /// What an emit does without room.
@@ -66,6 +67,7 @@ pub(super) enum Link {
 pub(crate) struct Shared {
     pub(super) this: Weak<Shared>,
     pub(super) id: u64,
+    made: Birth,
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
     /// Nobody has them while some thread calls them.
@@ -120,6 +122,7 @@ impl Shared {
         Arc::new_cyclic(|this: &Weak<Shared>| Shared {
             this: this.clone(),
             id,
+            made: Birth::now(),
             outbox: Outbox::new(id, options.limits, uplink),
             inbox: Inbox::default(),
             handlers: Mutex::default(),
@@ -149,6 +152,12 @@ impl Shared {
         self.enabled.load(Ordering::Relaxed)
     }
 
+    /// Whether this is the copy of a forked child: nobody reads and sends here, and whoever held a lock is not here either.
+    #[inline]
+    pub(super) fn is_inherited(&self) -> bool {
+        self.made.is_inherited()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -163,7 +172,13 @@ impl Shared {
 
     #[inline]
     pub(super) fn emit_with(&self, kind: &Kind<'_>, wait: Wait, put: Put<'_>) -> Result<(), Error> {
-        if !self.is_enabled() || self.outbox.emit(kind, handlers::is_handler(), put)? {
+        if !self.is_enabled() {
+            return Ok(());
+        }
+        if self.is_inherited() {
+            return Err(Error::Forked);
+        }
+        if self.outbox.emit(kind, handlers::is_handler(), put)? {
             return Ok(());
         }
         self.emit_with_room(kind, wait, put)
@@ -271,6 +286,9 @@ impl Shared {
         choice: on::Choice,
         addition: impl FnOnce(Arc<Slot>) -> Addition,
     ) -> Result<Registration, Error> {
+        if self.is_inherited() {
+            return Err(Error::Forked);
+        }
         if self.is_closed() {
             return Err(Error::Closed);
         }
@@ -328,6 +346,9 @@ impl Shared {
 
     /// Waits until the server has taken everything emitted before, and says if it dropped something of it.
     pub(super) fn flush(&self, limit: Duration) -> Result<(), Error> {
+        if self.is_inherited() {
+            return Err(Error::Forked);
+        }
         self.waiting(|shared| shared.outbox.flush(limit)).map_err(|error| self.explained(error))?;
         lock(&self.may_not_emit).take().map_or(Ok(()), |event| Err(Error::MayNotEmit { event }))
     }
@@ -345,6 +366,9 @@ impl Shared {
     }
 
     pub(crate) fn wait_active(&self, slot: &Slot, limit: Duration) -> bool {
+        if self.is_inherited() {
+            return false;
+        }
         if !handlers::is_handler_of(self.id) {
             let registry = lock(&self.registry);
             let _unused = self.changed.wait_timeout_while(registry, limit, |registry| {
@@ -355,7 +379,7 @@ impl Shared {
     }
 
     pub(crate) fn unregister(&self, slot: &Slot) {
-        if slot.cancel() {
+        if !self.is_inherited() && slot.cancel() {
             lock(&self.registry).slots.remove(&slot.id());
             self.inbox.push(Item::Sweep);
             self.command(Command::Unregister { id: slot.id() });
@@ -363,6 +387,9 @@ impl Shared {
     }
 
     pub(super) fn unregister_where(&self, meant: impl Fn(&Slot) -> bool) -> bool {
+        if self.is_inherited() {
+            return false;
+        }
         let slots: Vec<_> = lock(&self.registry).slots.values().filter(|slot| meant(slot)).cloned().collect();
         for slot in &slots {
             self.unregister(slot);

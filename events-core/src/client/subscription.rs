@@ -57,8 +57,9 @@ impl<E: Receive + Send> Subscription<E> {
         self.registration.as_ref()
     }
 
-    /// The next event; waits for it. `None` when the client was closed.
+    /// The next event; waits for it. `None` when the client was closed, and in a forked child.
     pub fn recv(&mut self) -> Option<Received<E>> {
+        self.ours()?;
         let state = lock(&self.queue.state);
         let waits = |state: &mut State<E>| state.events.is_empty() && !state.closed;
         let mut state = self.queue.filled.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +68,7 @@ impl<E: Receive + Send> Subscription<E> {
 
     /// The next event; waits for it at most `limit`. `None` when there was none.
     pub fn recv_timeout(&mut self, limit: Duration) -> Option<Received<E>> {
+        self.ours()?;
         let state = lock(&self.queue.state);
         let waits = |state: &mut State<E>| state.events.is_empty() && !state.closed;
         let waited = self.queue.filled.wait_timeout_while(state, limit, waits);
@@ -76,12 +78,20 @@ impl<E: Receive + Send> Subscription<E> {
 
     /// The next event if there is one already.
     pub fn try_recv(&mut self) -> Option<Received<E>> {
+        self.ours()?;
         self.queue.pop(&mut lock(&self.queue.state))
     }
 
     /// The events one after the other, until the client is closed. Waits for each.
     pub fn iter(&mut self) -> impl Iterator<Item = Received<E>> {
         std::iter::from_fn(|| self.recv())
+    }
+}
+
+impl<E> Subscription<E> {
+    /// `None` in a forked child, which gets nothing: the events are its parent's.
+    fn ours(&self) -> Option<()> {
+        (!self.client.shared().is_inherited()).then_some(())
     }
 }
 
@@ -145,6 +155,9 @@ impl<E: Receive + Send> Stream for Subscription<E> {
     type Item = Received<E>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Received<E>>> {
+        if self.ours().is_none() {
+            return Poll::Ready(None);
+        }
         let mut state = lock(&self.queue.state);
         if let Some(event) = self.queue.pop(&mut state) {
             return Poll::Ready(Some(event));
@@ -159,6 +172,9 @@ impl<E: Receive + Send> Stream for Subscription<E> {
 
 impl<E> Drop for Subscription<E> {
     fn drop(&mut self) {
+        if self.ours().is_none() {
+            return;
+        }
         self.queue.close();
         if let Some(registration) = self.registration.take() {
             registration.unregister();

@@ -13,6 +13,7 @@ use super::{
     Addresses, Arrival, ClientEnds, Downlink, Engine, EngineError, Frame, Hub, Peer, PublishError, Subscription,
     Uplink, Waker, left,
 };
+use crate::process::Own;
 
 mod prefixes;
 mod state;
@@ -354,7 +355,6 @@ impl Drop for MemoryHub {
 /// The engine that `memory://` addresses get: one for the whole process.
 #[must_use]
 pub fn shared() -> Arc<dyn Engine> {
-    static ENGINE: Mutex<Option<Arc<dyn Engine>>> = Mutex::new(None);
-    let mut slot = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
-    slot.get_or_insert_with(|| Arc::new(MemoryEngine::new())).clone()
+    static ENGINE: Own<Arc<dyn Engine>> = Own::new();
+    ENGINE.lock().get_or_insert_with(|| Arc::new(MemoryEngine::new())).clone()
 }

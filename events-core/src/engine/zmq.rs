@@ -20,6 +20,7 @@ use zmq_sys as z;
 
 use super::memory::MemoryEngine;
 use super::{Addresses, Bounds, Carrier, ClientEnds, Engine, EngineError, Frame, Hub};
+use crate::process::{Birth, Own};
 use crate::security::{Access, Keys, SecurityError};
 
 mod address;
@@ -97,6 +98,7 @@ struct ContextOf {
     /// Where those meet their server.
     landings: landing::Landings,
     zap: Mutex<Option<zap::Zap>>,
+    made: Birth,
 }
 
 impl ContextOf {
@@ -108,6 +110,7 @@ impl ContextOf {
             local: MemoryEngine::new(),
             landings: landing::Landings::default(),
             zap: Mutex::new(None),
+            made: Birth::now(),
         }))
     }
 }
@@ -118,8 +121,8 @@ impl ZmqEngine {
     /// # Errors
     /// [`EngineError::Io`] if libzmq cannot start.
     pub fn new(tcp: Tcp) -> Result<ZmqEngine, EngineError> {
-        static CONTEXT: Mutex<Option<Arc<ContextOf>>> = Mutex::new(None);
-        let mut slot = lock(&CONTEXT);
+        static CONTEXT: Own<Arc<ContextOf>> = Own::new();
+        let mut slot = CONTEXT.lock();
         let context = match &*slot {
             Some(context) => Arc::clone(context),
             None => Arc::clone(slot.insert(ContextOf::new()?)),
@@ -164,6 +167,11 @@ impl Shared {
     }
 
     fn address(&self, text: &str) -> Result<Address, EngineError> {
+        if self.context.made.is_inherited() {
+            let why =
+                "this engine was made before a fork, and its threads did not come along; make one in the child".into();
+            return Err(EngineError::Address { address: text.to_owned(), why });
+        }
         let address = Address::parse(text)?;
         if matches!(self.tcp, Tcp::PlainLoopbackOnly) && !address.is_local() {
             return Err(EngineError::Address {
@@ -305,8 +313,8 @@ fn io_error(action: &'static str) -> impl Fn(io::Error) -> EngineError {
 /// # Errors
 /// [`EngineError::Io`] if libzmq cannot start.
 pub fn shared() -> Result<Arc<dyn Engine>, EngineError> {
-    static ENGINE: Mutex<Option<Arc<dyn Engine>>> = Mutex::new(None);
-    let mut slot = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    static ENGINE: Own<Arc<dyn Engine>> = Own::new();
+    let mut slot = ENGINE.lock();
     match &*slot {
         Some(engine) => Ok(engine.clone()),
         None => Ok(slot.insert(Arc::new(ZmqEngine::new(Tcp::default())?)).clone()),

@@ -10,6 +10,7 @@ use crate::delivery::Limits;
 use crate::engine::{self, Addresses, Engine, EngineError};
 use crate::error::Error;
 use crate::lock;
+use crate::process::Own;
 
 /// How often a server that stands by looks whether it is needed.
 const LOOK: Duration = Duration::from_millis(50);
@@ -17,11 +18,14 @@ const LOOK: Duration = Duration::from_millis(50);
 const LEAVE: Duration = Duration::from_secs(2);
 
 /// The servers of this process, by engine and addresses.
-static RUNNING: Mutex<Option<HashMap<(usize, Addresses), Weak<Ensured>>>> = Mutex::new(None);
+static RUNNING: Own<HashMap<(usize, Addresses), Weak<Ensured>>> = Own::new();
 
 /// Sees to it that a server is there at these addresses: serves if nobody does, and otherwise stands by
 /// and takes over when the one that serves ends. Calling it again in the same process gives the same
 /// server.
+///
+/// A process that forks keeps its server, and the child leaves it alone. If that process is killed then, nobody can take over
+/// until the child ends as well, or runs another program, since it holds the addresses too: to become a daemon, fork first.
 ///
 /// Keep what it returns: `let _server = ensure_server(..)?;`. With `let _ = …` it would end at once.
 ///
@@ -47,7 +51,7 @@ pub fn ensure_server_on(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<Serv
 /// As [`ensure_server`].
 pub fn ensure_server_with(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<ServerGuard, Error> {
     let key = (Arc::as_ptr(engine).cast::<()>() as usize, at.clone());
-    let mut running = lock(&RUNNING);
+    let mut running = RUNNING.lock();
     let running = running.get_or_insert_default();
     running.retain(|_, ensured| ensured.strong_count() > 0);
     if let Some(ensured) = running.get(&key).and_then(Weak::upgrade) {
