@@ -166,7 +166,7 @@ fn bars(
                 );
             }
         }
-        let name = if workload.mode == Mode::Burst { report::title(workload) } else { workload.to_string() };
+        let name = report::title(workload);
         // In three lines, so that long names have room.
         let y = HEIGHT - BOTTOM + 16.0 + 14.0 * (index % 3) as f64;
         text(&mut svg, left + group / 2.0, y, "middle", &name);

@@ -129,12 +129,17 @@ pub(crate) fn grouped(value: f64) -> String {
     text
 }
 
-/// What a person calls a burst.
+/// What a person calls a workload, under a heading that says what is measured.
 pub(crate) fn title(workload: &Workload) -> String {
     let size = match workload.size {
         size if size >= 1_024 && size.is_multiple_of(1_024) => format!("{} KB", size / 1_024),
         size => format!("{size} B"),
     };
+    match workload.mode {
+        Mode::Latency => return format!("{size}, idle otherwise"),
+        Mode::LatencyLoad => return format!("{size}, beside half the peak"),
+        _ => {}
+    }
     let mut text = format!("{size}, {} → {}", workload.publishers, workload.subscribers);
     if workload.types > 1 {
         let _ = write!(text, ", {} types", workload.types);
@@ -147,6 +152,11 @@ pub(crate) fn title(workload: &Workload) -> String {
     }
     if workload.handlers > 1 {
         let _ = write!(text, ", {} handlers", workload.handlers);
+    }
+    match workload.mode {
+        Mode::Steady => text += ", half of the own peak",
+        Mode::Same => text += ", half of libzmq's",
+        _ => {}
     }
     text
 }
