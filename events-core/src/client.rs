@@ -107,6 +107,8 @@ pub enum WhenSlow {
 /// A client of an events server. Clones share it, and the last that is dropped closes it: see
 /// [`downgrade`](Client::downgrade) for clones in handlers.
 ///
+/// `std::process::exit` drops nothing, so flush or close before it; the default client sees to that itself.
+///
 /// A process that forks keeps its clients, and the child, where none of their threads run, gets [`Error::Forked`] from them
 /// and connects its own. To become a daemon, fork first and connect then.
 #[derive(Clone)]
