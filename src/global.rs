@@ -2,8 +2,7 @@
 //!
 //! It connects when it is first used: to what [`configure`] said, else to `EVENTS_EMIT_ADDR` and
 //! `EVENTS_REG_ADDR`, else to the server of this process ([`server::ensure_server`]), else to the
-//! address programs of one user share. At the exit of the process it waits, bounded, until the server has
-//! everything that was emitted. A forked child has no default client if its parent has used it: see [`Client`].
+//! address programs of one user share. A forked child has no default client if its parent has used it: see [`Client`].
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -59,19 +58,7 @@ pub fn default_client() -> Result<&'static Client, Error> {
         (None, _) => (default_addresses(), ClientOptions::default()),
     };
     let client = Client::with_options(&addresses.emit, &addresses.reg, options)?;
-    events_core::process::at_exit(drain);
     Ok(DEFAULT.get_or_init(|| client))
-}
-
-/// At the exit of the process: statics are not dropped, so this is the last chance.
-extern "C" fn drain() {
-    let Some(client) = DEFAULT.get() else { return };
-    match client.close(Duration::from_secs(2)) {
-        // A child has nothing to wait for: what was emitted is its parent's to send.
-        Ok(()) | Err(Error::Forked) => {}
-        // Nobody can be given this error any more.
-        Err(error) => eprintln!("events: {error}"),
-    }
 }
 
 /// Emits an event on the default client: see [`Client::emit`].

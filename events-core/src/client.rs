@@ -23,6 +23,7 @@ use crate::dispatch::{Addition, RawEvent};
 use crate::engine::{Addresses, Engine, Trouble, memory};
 use crate::error::{Connection, Error, Lagged};
 use crate::event::{Catalog, Event, PutErrorKind, Receive};
+use crate::exit::{self, Place};
 use crate::reader::Reader;
 use crate::received::Received;
 use crate::registration::Registration;
@@ -107,7 +108,8 @@ pub enum WhenSlow {
 /// A client of an events server. Clones share it, and the last that is dropped closes it: see
 /// [`downgrade`](Client::downgrade) for clones in handlers.
 ///
-/// `std::process::exit` drops nothing, so flush or close before it; the default client sees to that itself.
+/// When the process exits, be it by `std::process::exit`, clients that are still open flush as if they were dropped; those that
+/// cannot say so on stderr.
 ///
 /// A process that forks keeps its clients, and the child, where none of their threads run, gets [`Error::Forked`] from them
 /// and connects its own. To become a daemon, fork first and connect then.
@@ -128,6 +130,10 @@ impl WeakClient {
     #[must_use]
     pub fn upgrade(&self) -> Option<Client> {
         self.handle.upgrade().map(|handle| Client { handle })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.handle.strong_count() > 0
     }
 }
 
@@ -199,7 +205,21 @@ impl Client {
             move || handlers::work(&shared, None)
         })?;
         let threads = Mutex::new(vec![downlink, uplink, handlers]);
-        Ok(Client { handle: Arc::new(Handle { shared, threads, server }) })
+        let client = Client { handle: Arc::new(Handle { shared, threads, server }) };
+        exit::has_client(&client, Place::new(&engine, addresses));
+        Ok(client)
+    }
+
+    /// Waits until the server has everything, and leaves it to a flush to say what else there is to say.
+    pub(crate) fn hand_over(&self, limit: Duration) -> Result<(), Error> {
+        self.shared().hand_over(limit)
+    }
+
+    /// Ends as far as the last moments of a process need it: what was emitted is handed over, nothing more is taken. The limit
+    /// is the one of dropping it, from when the exit `began`.
+    pub(crate) fn end_at_exit(&self, began: Instant) -> Result<(), Error> {
+        let limit = self.shared().options.drop_limit;
+        self.handle.end(limit.saturating_sub(began.elapsed()))
     }
 
     fn shared(&self) -> &Shared {
@@ -343,7 +363,7 @@ impl Client {
         self.shared().flush(limit)
     }
 
-    /// Flushes, at most `limit`, and ends this client and all its clones.
+    /// Flushes, at most `limit`, and ends this client and all its clones. Whoever emits meanwhile gets [`Error::Closed`].
     ///
     /// # Errors
     /// [`Error::NotFlushed`] with the number of events that may be lost; [`Error::MayNotEmit`] as
@@ -391,17 +411,7 @@ impl Handle {
         if self.shared.is_inherited() {
             return Err(Error::Forked);
         }
-        if self.shared.is_closed() {
-            return Ok(());
-        }
-        let flushed = self.shared.flush(limit);
-        if self.shared.closed.swap(true, Ordering::AcqRel) {
-            return flushed;
-        }
-        self.shared.outbox.close();
-        self.shared.inbox.close();
-        self.shared.command(Command::Close);
-        self.shared.link_changed(Link::Closed);
+        let flushed = self.end(limit);
         let threads = std::mem::take(&mut *lock(&self.threads));
         for thread in threads {
             // A handler that never returns must not keep its client from closing, nor one that closes it.
@@ -411,6 +421,21 @@ impl Handle {
         }
         if let Some(server) = &self.server {
             server.stop(Duration::ZERO);
+        }
+        flushed
+    }
+
+    /// Flushes, and tells the threads to end.
+    fn end(&self, limit: Duration) -> Result<(), Error> {
+        if self.shared.is_closed() {
+            return Ok(());
+        }
+        let flushed = self.shared.flush_last(limit);
+        if !self.shared.closed.swap(true, Ordering::AcqRel) {
+            self.shared.outbox.end();
+            self.shared.inbox.close();
+            self.shared.command(Command::Close);
+            self.shared.link_changed(Link::Closed);
         }
         flushed
     }

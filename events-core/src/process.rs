@@ -76,7 +76,7 @@ impl<T> OfProcess<T> {
 
 /// Calls `run` when the process exits by itself: at the end of `main`, or by `std::process::exit`.
 /// Nothing runs when it is killed.
-pub fn at_exit(run: extern "C" fn()) {
+pub(crate) fn at_exit(run: extern "C" fn()) {
     // SAFETY: `atexit` only stores the pointer to a function that lives as long as the program.
     let refused = unsafe { libc::atexit(run) } != 0;
     if refused {

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::control::Figures;
 use crate::delivery::Limits;
 use crate::delivery::relay::Relay;
 use crate::engine::{Addresses, Engine, EngineError, Turn, Waker};
 use crate::error::Error;
+use crate::exit::{self, Place};
 use crate::process::Birth;
 use crate::{engine, lock, random_id};
 
@@ -19,22 +20,38 @@ use desk::Desk;
 
 pub use ensure::{Role, ServerGuard, ensure_server, ensure_server_on, ensure_server_with};
 
+/// How long a server that is let go, or whose process exits, waits for its clients.
+pub(crate) const LEAVE: Duration = Duration::from_secs(2);
+
 /// A running server. Dropping it stops it, as [`shutdown`](Server::shutdown) does.
 pub struct Server {
     shared: Arc<Shared>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     addresses: Addresses,
-    waker: Waker,
+    place: Place,
     made: Birth,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     desk: Desk,
+    waker: Waker,
     ended: Mutex<bool>,
     end: Condvar,
 }
 
 impl Shared {
+    /// Has the server's thread leave, and end after `limit` at the latest.
+    pub(crate) fn leave_within(&self, limit: Duration) {
+        self.desk.leave_within(limit);
+        self.waker.wake();
+    }
+
+    /// Waits until the server's thread has ended, at most `limit`.
+    pub(crate) fn wait_end_within(&self, limit: Duration) {
+        let ended = lock(&self.ended);
+        let _unused = self.end.wait_timeout_while(ended, limit, |ended| !*ended);
+    }
+
     /// Waits until the server's thread has ended, whatever ended it.
     fn wait_end(&self) {
         let ended = lock(&self.ended);
@@ -82,7 +99,7 @@ impl Server {
         let mut hub = engine.bind_within(at, &relay.welcome(), &limits.bounds)?;
         hub.spin(Duration::from_micros(limits.spin));
         let (addresses, waker) = (hub.addresses(), hub.waker());
-        let shared = Arc::new(Shared { desk: Desk::new(), ended: Mutex::new(false), end: Condvar::new() });
+        let shared = Arc::new(Shared { desk: Desk::new(), waker, ended: Mutex::new(false), end: Condvar::new() });
         let thread = std::thread::Builder::new().name("events-server".to_owned()).spawn({
             let end = End(shared.clone());
             let turning = shared.clone();
@@ -95,7 +112,9 @@ impl Server {
         });
         let thread =
             thread.map_err(|source| EngineError::Io { action: "starting the server's thread".into(), source })?;
-        Ok(Server { shared, thread: Mutex::new(Some(thread)), addresses, waker, made: Birth::now() })
+        exit::has_server(&shared);
+        let place = Place::new(engine, &addresses);
+        Ok(Server { shared, thread: Mutex::new(Some(thread)), addresses, place, made: Birth::now() })
     }
 
     /// The addresses clients connect to.
@@ -110,8 +129,9 @@ impl Server {
         self.shared.desk.figures()
     }
 
-    /// Leaves: tells the clients to keep what they have, hands out what was taken in, and ends when
-    /// everybody has it, at the latest after `limit`.
+    /// Leaves: takes in what clients of this process have emitted, for half of `limit` at most, tells the others to keep what
+    /// they have, hands out what was taken in, and ends when everybody has it, at the latest after `limit`. So it does for 2 s
+    /// when the process exits.
     pub fn shutdown(self, limit: Duration) {
         self.stop(limit);
     }
@@ -122,8 +142,9 @@ impl Server {
             std::mem::forget(lock(&self.thread).take());
             return;
         }
-        self.shared.desk.leave_within(limit);
-        self.waker.wake();
+        let began = Instant::now();
+        exit::hand_over(&self.place, limit / 2);
+        self.shared.leave_within(limit.saturating_sub(began.elapsed()));
         if let Some(thread) = lock(&self.thread).take() {
             let _ = thread.join();
         }
@@ -132,7 +153,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop(Duration::from_secs(2));
+        self.stop(LEAVE);
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn play() {
         ["clock"] => clock::role(),
         ["standby"] => standby::role(),
         ["exits", way, count] => exits::role(way, count),
+        ["serves", way, count] => exits::serving_role(way, count),
         ["echo", from, to, bytes] => circles::echo(from, to, number(bytes)),
         ["handler", kind] => handlers::role(kind),
         ["herd", clients] => many::herd(clients),

@@ -56,9 +56,9 @@ pub(crate) struct Counts {
 /// A client's events on their way out.
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Something was acknowledged, or the outbox was closed.
+    /// Something was acknowledged, or the outbox was closed or has ended.
     acked: Condvar,
-    /// The uplink thread is to pass by, or the outbox was closed.
+    /// The uplink thread is to pass by, or to end.
     pass: Condvar,
     limits: Limits,
 }
@@ -82,7 +82,10 @@ struct State {
     /// No server has greeted, or the one that has is leaving or gone: what is emitted is kept for the
     /// next. What was queued for a server that is gone would reach the next one ahead of the repair.
     paused: bool,
+    /// Nothing is taken any more.
     closed: bool,
+    /// Nothing is sent any more, and nobody waits.
+    ended: bool,
 }
 
 impl Outbox {
@@ -100,6 +103,7 @@ impl Outbox {
             refused: 0,
             paused: true,
             closed: false,
+            ended: false,
         };
         Outbox { state: Mutex::new(state), acked: Condvar::new(), pass: Condvar::new(), limits }
     }
@@ -256,7 +260,7 @@ impl Outbox {
                 return Ok(());
             }
             let left = limit.saturating_sub(since.elapsed());
-            if left.is_zero() || state.closed {
+            if left.is_zero() || state.ended {
                 let unacknowledged = state.publisher.unacked_records();
                 return Err(Error::NotFlushed { unacknowledged, trouble: None });
             }
@@ -268,7 +272,7 @@ impl Outbox {
                 .acked
                 .wait_timeout_while(state, wait, |state| {
                     let acked = state.publisher.acked_position();
-                    acked == before && acked < end && !state.closed
+                    acked == before && acked < end && !state.ended
                 })
                 .map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
@@ -281,9 +285,15 @@ impl Outbox {
         Counts { emitted: state.emitted, refused: state.refused, unacknowledged }
     }
 
-    /// Refuses everything from now on, and ends the uplink thread.
+    /// Refuses everything from now on.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
+        self.acked.notify_all();
+    }
+
+    /// Ends the uplink thread, and whoever waits here.
+    pub(crate) fn end(&self) {
+        lock(&self.state).ended = true;
         self.acked.notify_all();
         self.pass.notify_all();
     }
@@ -292,7 +302,7 @@ impl Outbox {
     pub(crate) fn run(&self) {
         let mut state = lock(&self.state);
         let mut quiet = 0;
-        while !state.closed {
+        while !state.ended {
             if !state.passing {
                 quiet = 0;
                 state = self.pass.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -442,7 +452,7 @@ mod tests {
         assert!(lock(&outbox.state).burst);
         emit(&outbox);
         until(&|| lock(&sent).len() == before + 2);
-        outbox.close();
+        outbox.end();
         thread.join().expect("the uplink thread ends");
     }
 
@@ -469,6 +479,22 @@ mod tests {
         outbox.hold(true);
         outbox.greeted(Greeting::New, 2);
         emit(&outbox);
+    }
+
+    #[test]
+    fn what_is_closed_refuses_and_still_flushes_what_it_took() {
+        let (outbox, _) = outbox();
+        emit(&outbox);
+        outbox.close();
+        let refused = outbox.emit(&KIND, false, &mut nothing);
+        assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
+        outbox.flush(Duration::ZERO).expect_err("not acknowledged");
+        let flushes = thread::spawn({
+            let outbox = Arc::clone(&outbox);
+            move || outbox.flush(Duration::from_secs(60))
+        });
+        outbox.acked(Acked { next: 2, again: false, keep: false });
+        flushes.join().expect("no panic").expect("acknowledged");
     }
 
     #[test]
@@ -505,7 +531,7 @@ mod tests {
         let before = lock(&sent).len();
         emit(&outbox);
         assert_eq!(lock(&sent).len(), before + 1);
-        outbox.close();
+        outbox.end();
         thread.join().expect("the uplink thread ends");
     }
 }

@@ -349,8 +349,19 @@ impl Shared {
         if self.is_inherited() {
             return Err(Error::Forked);
         }
-        self.waiting(|shared| shared.outbox.flush(limit)).map_err(|error| self.explained(error))?;
+        self.hand_over(limit)?;
         lock(&self.may_not_emit).take().map_or(Ok(()), |event| Err(Error::MayNotEmit { event }))
+    }
+
+    /// Waits until the server has taken everything emitted before.
+    pub(super) fn hand_over(&self, limit: Duration) -> Result<(), Error> {
+        self.waiting(|shared| shared.outbox.flush(limit)).map_err(|error| self.explained(error))
+    }
+
+    /// As [`flush`](Shared::flush) for the last time: nothing is taken from now on.
+    pub(super) fn flush_last(&self, limit: Duration) -> Result<(), Error> {
+        self.outbox.close();
+        self.flush(limit)
     }
 
     /// Waits for the server's word on a registration, if one is there or may be any moment.

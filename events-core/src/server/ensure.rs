@@ -5,20 +5,19 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::Server;
+use super::{LEAVE, Server};
 use crate::delivery::Limits;
 use crate::engine::{self, Addresses, Engine, EngineError};
 use crate::error::Error;
+use crate::exit::{self, Place};
 use crate::lock;
 use crate::process::Own;
 
 /// How often a server that stands by looks whether it is needed.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a server that is let go waits for its clients.
-const LEAVE: Duration = Duration::from_secs(2);
 
-/// The servers of this process, by engine and addresses.
-static RUNNING: Own<HashMap<(usize, Addresses), Weak<Ensured>>> = Own::new();
+/// The servers of this process.
+static RUNNING: Own<HashMap<Place, Weak<Ensured>>> = Own::new();
 
 /// Sees to it that a server is there at these addresses: serves if nobody does, and otherwise stands by
 /// and takes over when the one that serves ends. Calling it again in the same process gives the same
@@ -50,7 +49,7 @@ pub fn ensure_server_on(engine: &Arc<dyn Engine>, at: &Addresses) -> Result<Serv
 /// # Errors
 /// As [`ensure_server`].
 pub fn ensure_server_with(engine: &Arc<dyn Engine>, at: &Addresses, limits: Limits) -> Result<ServerGuard, Error> {
-    let key = (Arc::as_ptr(engine).cast::<()>() as usize, at.clone());
+    let key = Place::new(engine, at);
     let mut running = RUNNING.lock();
     let running = running.get_or_insert_default();
     running.retain(|_, ensured| ensured.strong_count() > 0);
@@ -111,7 +110,7 @@ impl ServerGuard {
         waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
     }
 
-    /// Keeps the server until the process ends.
+    /// Keeps the server until the process exits. Then it leaves, as if it was let go.
     pub fn detach(self) {
         static DETACHED: Mutex<Vec<ServerGuard>> = Mutex::new(Vec::new());
         lock(&DETACHED).push(self);
@@ -148,6 +147,9 @@ fn stand_by(
             server.wait_end();
         }
         let Some(ensured) = weak.upgrade() else { return };
+        if exit::has_begun() {
+            return;
+        }
         if lock(&ensured.server).take().is_some() {
             tracing::error!(emit = at.emit, reg = at.reg, "the server of this process has ended; it stands by again");
             std::thread::park_timeout(LOOK);
