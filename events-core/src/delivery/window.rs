@@ -37,6 +37,8 @@ pub struct Window {
     bytes: usize,
     in_flight: usize,
     unacked: usize,
+    /// How many messages are acknowledged: which one holds the frame at `expected`.
+    acked_messages: usize,
     /// Everything before this position was acknowledged by an earlier server.
     past: u64,
     /// The highest position that was ever acknowledged.
@@ -85,6 +87,7 @@ impl Window {
             bytes: 0,
             in_flight: 0,
             unacked: 0,
+            acked_messages: 0,
             past: 1,
             acked: 1,
             keep: false,
@@ -154,7 +157,7 @@ impl Window {
 
     /// The messages that the server has not acknowledged, or not all of it.
     pub fn unacked(&self) -> impl Iterator<Item = &Frame> {
-        self.messages.range(self.index_of(self.expected)..).map(|kept| &kept.frame)
+        self.messages.range(self.acked_messages..).map(|kept| &kept.frame)
     }
 
     /// Appends a message of so many frames, the first of which has [`next_position`](Window::next_position).
@@ -239,7 +242,8 @@ impl Window {
 
     /// Sums up anew after `expected` or `cursor` moved; cheap, since acknowledgements are rare.
     fn measure(&mut self) {
-        let (from, sent) = (self.index_of(self.expected), self.index_of(self.cursor));
+        self.acked_messages = self.index_of(self.expected);
+        let (from, sent) = (self.acked_messages, self.index_of(self.cursor));
         let sum = |kept: std::collections::vec_deque::Iter<'_, Kept>| kept.map(|kept| kept.frame.len()).sum::<usize>();
         self.in_flight = sum(self.messages.range(from..sent));
         self.unacked = self.in_flight + sum(self.messages.range(sent..));
@@ -250,7 +254,7 @@ impl Window {
     /// it took last and a part of the oldest, so neither counts.
     fn forget(&mut self) {
         let limit = if self.keep { self.limits.grown() } else { self.limits.window };
-        while let Some(between) = self.index_of(self.expected).checked_sub(2)
+        while let Some(between) = self.acked_messages.checked_sub(2)
             && let ends = self.messages[0].frame.len() + self.messages[between + 1].frame.len()
             && let kept = self.bytes - self.unacked - ends
             && kept > limit
@@ -258,6 +262,7 @@ impl Window {
             && let Some(kept) = self.messages.pop_front()
         {
             self.bytes -= kept.frame.len();
+            self.acked_messages -= 1;
             self.first = kept.end;
             if let Some(mut memory) = kept.frame.into_memory().filter(|memory| SPARE_BYTES.contains(&memory.capacity()))
             {

@@ -1,7 +1,9 @@
 //! What is where in a universe of memory addresses. Everything here happens under its one lock.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::prefixes::Prefixes;
 use crate::engine::{Addresses, Arrival, Frame, Peer, Subscription, Waker};
@@ -16,9 +18,9 @@ pub(super) type Id = u64;
 #[derive(Default)]
 pub(super) struct State {
     last: Id,
-    downs: HashMap<Id, Down>,
-    ups: HashMap<Id, Up>,
-    hubs: HashMap<Id, Serving>,
+    downs: FxHashMap<Id, Down>,
+    ups: FxHashMap<Id, Up>,
+    hubs: FxHashMap<Id, Serving>,
 }
 
 /// How one end is waited at and woken.
@@ -80,7 +82,7 @@ pub(super) struct Serving {
     welcome: Frame,
     inbox: VecDeque<(Id, Frame)>,
     changes: VecDeque<Subscription>,
-    subscribers: Prefixes<HashSet<Id>>,
+    subscribers: Prefixes<FxHashSet<Id>>,
     /// Connections that have ended, and nobody was told yet.
     gone: Vec<Peer>,
     bell: Bell,
