@@ -374,7 +374,7 @@ impl World {
         let Some(leaving) = &mut server.leaving else { return Ok(()) };
         if server.relay.is_alone() || now >= leaving.until {
             self.lose_server();
-        } else if !matches!(pace, Pace::Idle(_)) {
+        } else if !matches!(pace, Pace::Idle(_)) || server.relay.heard() == now {
             leaving.silent = now;
         } else if now - leaving.silent >= SILENCE && !leaving.said {
             leaving.said = true;

@@ -83,6 +83,8 @@ pub struct Relay {
     leaving: Option<Leaving>,
     /// The ring is full of frames that are still needed, so nothing is collected.
     held: bool,
+    /// When something came last.
+    heard: Now,
     next_stats: Now,
     figures: Figures,
     load: Load,
@@ -143,6 +145,7 @@ impl Relay {
             grown: false,
             leaving: None,
             held: false,
+            heard: 0,
             next_stats: 0,
             figures: Figures::default(),
             load: Load::default(),
@@ -169,6 +172,12 @@ impl Relay {
         self.ring.bytes()
     }
 
+    /// When something came last.
+    #[must_use]
+    pub fn heard(&self) -> Now {
+        self.heard
+    }
+
     /// The position of the oldest frame of a publisher that is kept to be replayed.
     #[must_use]
     pub fn oldest_of(&self, publisher: u64) -> Option<u64> {
@@ -183,15 +192,7 @@ impl Relay {
     /// # Errors
     /// [`EngineError`] if the hub cannot be used any more.
     pub fn turn(&mut self, hub: &mut dyn Hub, now: Now, slice: Duration) -> Result<Pace, EngineError> {
-        let mut busy = false;
-        for _ in 0..SLICE * 4 {
-            let Some(subscription) = hub.subscription()? else { break };
-            busy = true;
-            self.subscribed(hub, subscription, now)?;
-        }
-        if busy {
-            self.sort_again();
-        }
+        let mut busy = self.subscriptions(hub, now)?;
         while let Some(peer) = hub.gone() {
             self.interests.gone(peer);
         }
@@ -240,6 +241,22 @@ impl Relay {
     pub fn is_alone(&self) -> bool {
         let nothing_waits = self.pending.is_none() && self.apart.is_empty() && self.aside.is_empty();
         nothing_waits && self.clients.is_empty() && self.answers.is_empty()
+    }
+
+    /// Takes subscriptions. Returns whether there may be more.
+    fn subscriptions(&mut self, hub: &mut dyn Hub, now: Now) -> Result<bool, EngineError> {
+        let mut taken = 0;
+        while taken < SLICE * 4
+            && let Some(subscription) = hub.subscription()?
+        {
+            taken += 1;
+            self.subscribed(hub, subscription, now)?;
+        }
+        if taken > 0 {
+            self.heard = now;
+            self.sort_again();
+        }
+        Ok(taken == SLICE * 4)
     }
 
     fn subscribed(&mut self, hub: &mut dyn Hub, subscription: Subscription, now: Now) -> Result<(), EngineError> {
@@ -341,9 +358,9 @@ impl Relay {
         }
     }
 
-    /// Hands frames on, as long as everybody has room. Returns whether there was one.
+    /// Hands frames on, as long as everybody has room. Returns whether there is more to do at once.
     fn relay(&mut self, hub: &mut dyn Hub, now: Now, slice: Duration) -> Result<bool, EngineError> {
-        let mut busy = false;
+        let mut more = false;
         let mut wait = slice;
         for _ in 0..SLICE {
             if !self.hand_out(hub, now, &mut wait)? {
@@ -351,25 +368,25 @@ impl Relay {
             }
             self.blocked = None;
             if self.has_left() {
-                return Ok(busy);
+                return Ok(more);
             }
             self.held = !self.make_room(now);
             if self.held {
                 self.look_for_resumes(hub, now)?;
-                return Ok(busy);
+                return Ok(more);
             }
             let message = match self.apart.pop_front() {
                 Some(message) => message,
                 None => {
-                    let Some((message, sender)) = self.next_message(hub)? else { return Ok(busy) };
+                    let Some((message, sender)) = self.next_message(hub)? else { return Ok(more) };
                     self.sender = sender;
                     message
                 }
             };
-            busy = true;
-            self.collected(message, now);
+            self.heard = now;
+            more |= self.collected(message, now);
         }
-        Ok(busy)
+        Ok(true)
     }
 
     fn acknowledge(&mut self, hub: &mut dyn Hub, now: Now) -> Result<(), EngineError> {

@@ -16,8 +16,8 @@ use crate::lock;
 const SLICE: Duration = Duration::from_millis(5);
 /// How long to wait for the ring to have room again.
 const HELD: Duration = Duration::from_millis(1);
-/// How long a server that leaves waits for publishers' last frames.
-const SILENCE: Duration = Duration::from_millis(20);
+/// How long a server that leaves waits for publishers' last frames, in microseconds.
+const SILENCE: Now = 20_000;
 /// How old what is counted may be while there is much to do.
 const TELL: Duration = Duration::from_millis(50);
 /// Turns that others make in one go, before they leave the rest to the server's thread.
@@ -164,20 +164,20 @@ impl Work {
 fn leave(relay: &mut Relay, hub: &mut dyn Hub, until: Instant, now: &dyn Fn() -> Now) -> Result<(), EngineError> {
     // The first word stops the publishers; the last comes behind all they had sent.
     relay.leave(false);
-    let mut silent_since = Instant::now();
+    let mut silent_since = now();
     let mut said = false;
     while Instant::now() < until && !relay.is_alone() {
         match relay.turn(hub, now(), SLICE)? {
-            Pace::Idle(_) => {}
+            Pace::Idle(_) => silent_since = silent_since.max(relay.heard()),
             pace => {
-                silent_since = Instant::now();
+                silent_since = now();
                 if pace == Pace::Held {
                     std::thread::sleep(HELD);
                 }
                 continue;
             }
         }
-        if silent_since.elapsed() >= SILENCE && !said {
+        if now() - silent_since >= SILENCE && !said {
             said = true;
             relay.leave(true);
             continue;

@@ -75,7 +75,7 @@ mod tests {
         let (mut relay, mut hub) = (Relay::new(1, limits), Stub::default());
         hub.told(&Topic::Rx { client: 5 }, 1);
         (2..12).for_each(|position| hub.emit(9, position));
-        assert_eq!(relay.turn(&mut hub, 0, Duration::ZERO).expect("open"), Pace::Busy);
+        assert_eq!(relay.turn(&mut hub, 0, Duration::ZERO).expect("open"), Pace::Held);
         assert!(relay.is_in_grace(500_000));
         assert_eq!(relay.figures().frames, 10);
 

@@ -15,7 +15,8 @@ use crate::frame::bundle::{self, views};
 use crate::frame::{self, Bundle, Content, Header, View, flags};
 
 impl Relay {
-    pub(super) fn collected(&mut self, message: Frame, now: Now) {
+    /// Returns whether there is more to do for it.
+    pub(super) fn collected(&mut self, message: Frame, now: Now) -> bool {
         let too_large = self.is_too_large(&message);
         match frame::parse(&message) {
             Ok(Content::Foreign { .. } | Content::Control) | Err(_) if too_large => self.figures.excess += 1,
@@ -46,9 +47,11 @@ impl Relay {
             Ok(Content::Control) => {
                 let sender = self.sender.clone();
                 self.controlled(&message, &sender, now);
+                return true;
             }
             Err(_) => self.figures.malformed += 1,
         }
+        false
     }
 
     pub(super) fn is_too_large(&self, message: &Frame) -> bool {

@@ -60,6 +60,8 @@ pub(super) struct ZmqHub {
     inproc: Vec<String>,
     /// The wait that has just ended found no news of connections, subscriptions and keys.
     looked: bool,
+    /// Nothing was left at the PULL, and nobody has asked it since.
+    emptied: bool,
     // Last: given up when the sockets are closed.
     _places: Vec<Place>,
 }
@@ -215,7 +217,9 @@ impl Hub for ZmqHub {
             return Ok(Some(frame));
         }
         for _ in 0..DROPPED_AT_ONCE {
-            let Some(message) = self.pull.socket().receive().map_err(io_error("receiving"))? else { break };
+            let received = self.pull.socket().receive().map_err(io_error("receiving"))?;
+            self.emptied = received.is_none();
+            let Some(message) = received else { break };
             if !message.more() {
                 self.sender = self.keyholders.as_mut().and_then(|known| known.of(&message, Side::Pull));
                 return Ok(Some(message.share().into()));
@@ -368,7 +372,8 @@ impl Hub for ZmqHub {
 
     fn settle(&mut self) -> Result<bool, EngineError> {
         // Sending may have taken the sign that something has come.
-        let more = || Ok(self.pull.socket().has_more()? || self.xpub.socket().has_more()?);
+        let emptied = std::mem::take(&mut self.emptied);
+        let more = || Ok(!emptied && self.pull.socket().has_more()? || self.xpub.socket().has_more()?);
         if more().map_err(io_error("waiting"))? {
             return Ok(false);
         }

@@ -135,6 +135,7 @@ impl ZmqHub {
             timeout: -1,
             foreign: 0,
             looked: false,
+            emptied: false,
             _places: places,
         })
     }
