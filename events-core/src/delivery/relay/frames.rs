@@ -118,3 +118,33 @@ fn as_past(message: Frame, first: &Header, past: u64) -> Frame {
     let marks = |number: usize| if positions.get(number).is_some_and(|at| *at < past) { flags::PAST } else { 0 };
     Frame::new(bundle::with_flags(&message, marks))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::stub::Stub;
+    use super::super::{Pace, SLICE};
+    use super::*;
+    use crate::control::{Resume, Topic};
+    use crate::delivery::Limits;
+
+    #[test]
+    fn a_turn_that_has_taken_all_there_was_asks_for_no_other() {
+        let (mut relay, mut hub) = (Relay::new(1, Limits::default()), Stub::default());
+        let mut turn = |hub: &mut Stub| relay.turn(hub, 0, Duration::ZERO).expect("open");
+        hub.told(&Topic::Rx { client: 5 }, 1);
+        hub.emit(9, 1);
+        assert!(matches!(turn(&mut hub), Pace::Idle(_)));
+
+        let more = 2..=SLICE as u64 + 2;
+        more.for_each(|position| hub.emit(9, position));
+        assert_eq!(turn(&mut hub), Pace::Busy, "one is left");
+        assert!(matches!(turn(&mut hub), Pace::Idle(_)));
+
+        // What a replay has to say begins with the next turn.
+        let asks = Resume { had: vec![(9, 1)], names: vec!["E".to_owned()], any: false };
+        hub.frames.push_back(Topic::Resume { client: 5, number: 1 }.message(&asks));
+        assert_eq!(turn(&mut hub), Pace::Busy);
+    }
+}
