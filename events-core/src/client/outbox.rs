@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  emit ─▶ record ─┬─ by itself: seal and send at once
-//!                  └─ in a burst: stays open for more of its kind; a full frame leaves at once,
+//!                  └─ in a burst: stays open for more; leaves when it is full, or holds what comes in a moment,
 //!                     the rest when the uplink thread passes by
 //! ```
 
+mod pace;
 mod turns;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use crate::delivery::subscriber::Greeting;
 use crate::engine::{Frame, Uplink};
 use crate::error::Error;
 use crate::lock;
+use pace::Pace;
 use turns::Turns;
 
 /// So many events leave at once in [`WHILE`], each in a frame of its own; with one more it is a burst. Two programs that
@@ -29,14 +31,7 @@ const WHILE: Duration = Duration::from_micros(100);
 /// have fewer. Where many share a processor, whoever emits loses it to those that his event wakes. He never emits four in
 /// 100 µs, and events that each leave by themselves keep it so.
 const BEHIND: u64 = 512;
-/// How often the uplink thread passes by in a burst that is slow.
-const PASS: Duration = Duration::from_micros(100);
-/// It takes that much longer to come again for so many bytes that it has found, since waking others costs the same for a small
-/// message as for a large one.
-const FOR_EACH: usize = 32 << 10;
-/// And that is the longest.
-const LONGEST_PASS: Duration = Duration::from_micros(300);
-/// After so many passes without anything to send the burst is over.
+/// After so many passes without anything new the burst is over.
 const PAUSE: u32 = 2;
 /// After so many the uplink thread waits for the next one, until it is woken.
 const REST: u32 = 10;
@@ -70,6 +65,7 @@ struct State {
     burst: bool,
     /// The uplink thread passes by, and need not be woken.
     passing: bool,
+    pace: Pace,
     /// How many events have left at once, and since when, for no longer than [`WHILE`].
     alone: (u32, Instant),
     last_acked: u64,
@@ -95,6 +91,7 @@ impl Outbox {
             link,
             burst: false,
             passing: false,
+            pace: Pace::new(),
             alone: (0, Instant::now()),
             last_acked: 0,
             ask_again: Instant::now(),
@@ -170,6 +167,8 @@ impl Outbox {
             self.recorded_alone(state);
         } else if state.publisher.can_send() {
             state.send();
+        } else if state.pace.is_full(state.publisher.open_bytes()) {
+            state.holds_enough();
         }
     }
 
@@ -301,11 +300,18 @@ impl Outbox {
     /// The uplink thread: seals and sends what a burst leaves open.
     pub(crate) fn run(&self) {
         let mut state = lock(&self.state);
-        let mut quiet = 0;
+        let (mut quiet, mut before) = (0, 0);
         while !state.ended {
             if !state.passing {
                 quiet = 0;
                 state = self.pass.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.pace.reckon(Instant::now());
+            let end = std::mem::replace(&mut before, state.publisher.end());
+            if let Some(time) = state.too_young() {
+                quiet = 0;
+                state = self.wait(state, time);
                 continue;
             }
             let found = state.publisher.open_bytes();
@@ -314,11 +320,11 @@ impl Outbox {
                 state.publisher.seal();
                 state.send();
             } else {
-                quiet += 1;
+                quiet = if before == end { quiet + 1 } else { 0 };
                 state.burst &= quiet < PAUSE || state.publisher.unacked_frames() > BEHIND;
                 state.passing = quiet < REST;
             }
-            state = self.wait(state, until_next(found));
+            state = self.wait(state, pace::until_next(found));
         }
     }
 
@@ -328,11 +334,30 @@ impl Outbox {
 }
 
 impl State {
+    /// Closes the open message, if it would leave then.
+    #[inline(never)]
+    fn holds_enough(&mut self) {
+        if self.publisher.is_behind() {
+            self.pace.keep_open();
+        } else {
+            self.publisher.seal();
+            self.send();
+        }
+    }
+
+    /// How long the open message waits for more yet, even if the uplink thread passes by.
+    fn too_young(&self) -> Option<Duration> {
+        // A clock that was set back tells of an age beyond all limits: then it leaves at once.
+        let age = microseconds_now().wrapping_sub(self.publisher.opened()?);
+        self.pace.least().checked_sub(Duration::from_micros(age)).filter(|time| !time.is_zero())
+    }
+
     /// Hands the engine what may be on its way.
     fn send(&mut self) {
         while !self.paused
             && let Some(frame) = self.publisher.send()
         {
+            self.pace.sent(frame.len());
             self.send_one(&frame);
         }
     }
@@ -356,11 +381,6 @@ impl State {
             tracing::debug!(error = &error as &dyn std::error::Error, "a frame was not sent");
         }
     }
-}
-
-/// When to pass by again after so many bytes were found.
-fn until_next(found: usize) -> Duration {
-    LONGEST_PASS.min(PASS + PASS.mul_f64(found as f64 / FOR_EACH as f64))
 }
 
 /// The time of day in microseconds since 1970.
@@ -454,13 +474,6 @@ mod tests {
         until(&|| lock(&sent).len() == before + 2);
         outbox.end();
         thread.join().expect("the uplink thread ends");
-    }
-
-    #[test]
-    fn a_pass_is_the_longer_the_more_the_last_one_found() {
-        for (found, micros) in [(0, 100), (FOR_EACH / 2, 150), (FOR_EACH, 200), (2 * FOR_EACH, 300), (1 << 24, 300)] {
-            assert_eq!(until_next(found), Duration::from_micros(micros), "{found}");
-        }
     }
 
     #[test]

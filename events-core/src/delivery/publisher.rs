@@ -270,6 +270,18 @@ impl Publisher {
         self.open.as_ref().map_or(0, |open| open.bytes.len())
     }
 
+    /// The `sent_at` of the open message: when it was begun.
+    #[must_use]
+    pub fn opened(&self) -> Option<u64> {
+        self.open.as_ref().map(|open| open.sent_at)
+    }
+
+    /// Whether a message waits until less is on its way.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.window.is_behind()
+    }
+
     /// The next message for the server, as long as not too much is on its way.
     pub fn send(&mut self) -> Option<Frame> {
         self.first.pop_front().or_else(|| self.window.send())

@@ -144,6 +144,12 @@ impl Window {
         self.cursor < self.next_position() && (self.in_flight == 0 || self.in_flight < self.limits.in_flight)
     }
 
+    /// Whether a frame waits.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.cursor < self.next_position()
+    }
+
     /// Everything before this position was acknowledged by an earlier server.
     #[must_use]
     pub fn past(&self) -> u64 {
