@@ -2,12 +2,8 @@
 //! not tell.
 #![allow(unsafe_code)]
 
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, OnceLock};
-
-/// Twice as much free memory stays with the process from now on: what queues on both sides of a connection take in a burst.
-const FREED_ONCE: usize = 4 << 20;
 
 /// The user whose rights this process has.
 pub(crate) fn effective_user() -> libc::uid_t {
@@ -86,10 +82,13 @@ pub(crate) fn at_exit(run: extern "C" fn()) {
 
 /// Has the C library keep what messages have freed for the messages that come next, if nobody has told it otherwise. glibc
 /// gives it back after 256 KiB, until it has seen a larger block go; so one goes here. See `docs/decisions/free-memory.md`.
+#[cfg(feature = "zmq")]
 pub(crate) fn keep_free_memory() {
+    /// Twice as much stays with the process from now on: what queues on both sides of a connection take in a burst.
+    const FREED_ONCE: usize = 4 << 20;
     static ONCE: Once = Once::new();
     // SAFETY: `free` takes what `malloc` gave, be it null; nobody else knows of it.
-    ONCE.call_once(|| unsafe { libc::free(black_box(libc::malloc(FREED_ONCE))) });
+    ONCE.call_once(|| unsafe { libc::free(std::hint::black_box(libc::malloc(FREED_ONCE))) });
 }
 
 #[cfg(test)]
