@@ -477,6 +477,31 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_holds_what_comes_in_a_moment_leaves_without_the_thread_unless_another_waits() {
+        const MOMENT: usize = 1_000;
+        let sent = Sent::default();
+        let limits = Limits { in_flight: MOMENT / 2, ..Limits::default() };
+        let outbox = Outbox::new(1, limits, Box::new(Link(Arc::clone(&sent))));
+        outbox.greeted(Greeting::First, 1);
+        let mut state = lock(&outbox.state);
+        (state.burst, state.passing, state.pace) = (true, true, Pace::of(MOMENT));
+        drop(state);
+        let messages =
+            || -> Vec<usize> { lock(&sent).iter().map(|frame| frame.len()).filter(|&bytes| bytes >= MOMENT).collect() };
+        let fill = || (0..MOMENT).for_each(|_| emit(&outbox));
+        fill();
+        assert_eq!(messages(), [MOMENT], "it has left");
+        (0..4).for_each(|_| fill());
+        assert_eq!(messages(), [MOMENT], "no more may be on its way");
+        for next in 2..=3 {
+            outbox.acked(Acked { next, again: false, keep: false });
+        }
+        assert_eq!(messages()[..2], [MOMENT, MOMENT], "the second was closed before it was known that it waits");
+        emit(&outbox);
+        assert!(messages()[2] > 3 * MOMENT, "the third took all since then: {:?}", messages());
+    }
+
+    #[test]
     fn whoever_waits_while_it_is_held_emits_when_it_no_longer_is() {
         let (outbox, _) = outbox();
         outbox.hold(true);

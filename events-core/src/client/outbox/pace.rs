@@ -41,6 +41,12 @@ impl Pace {
         Pace { full: usize::MAX, usual: usize::MAX, sent: 0, since: Instant::now(), last: 0 }
     }
 
+    /// Where so many bytes come in a moment.
+    #[cfg(test)]
+    pub(super) fn of(bytes: usize) -> Pace {
+        Pace { full: bytes, usual: bytes, ..Pace::new() }
+    }
+
     /// Whether whoever emits closes an open message of so many bytes.
     #[inline]
     pub(super) fn is_full(&self, open: usize) -> bool {
